@@ -1,0 +1,47 @@
+# Every job sets up what it needs by itself; BUILD.md has the details.
+#   make help                          what there is
+#   make PYTHON=/path/to/python3.11    which Python the environment is made with
+
+unexport PYTHONPATH PYTHONHOME
+
+PYTHON ?=
+OUTPUT_DIR ?= results/bank_case_study
+ARGS ?=
+UPGRADE ?=
+
+python := .venv/bin/python
+set_up := python3 scripts/set_up.py
+
+.DEFAULT_GOAL := help
+.PHONY: help set-up case-study test lint format lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+set-up: ## the environment in .venv; every job below calls it
+	@command -v python3 >/dev/null || { echo 'set-up: error: install Python 3 (any version)' >&2; exit 1; }
+	@$(set_up) --python='$(PYTHON)'
+
+case-study: set-up ## three banks train one credit-risk model; writes OUTPUT_DIR
+	$(python) -m experiments.bank_case_study --output_dir='$(OUTPUT_DIR)' $(ARGS)
+
+test: set-up ## all tests; ARGS goes to pytest
+	$(python) -m pytest $(ARGS)
+
+lint: set-up ## style, formatting, types, layers
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/basedpyright
+	.venv/bin/lint-imports
+
+format: set-up ## formats, and corrects what can be corrected safely
+	.venv/bin/ruff check --fix-only
+	.venv/bin/ruff format
+
+lock: ## requirements.lock from pyproject.toml; UPGRADE=1 for the newest versions
+	@$(set_up) --lock $(if $(UPGRADE),--upgrade)
+
+clean: ## deletes the environment and all caches; leaves results/
+	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .coverage coverage.xml htmlcov build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
