@@ -1,0 +1,1 @@
+"""Federated learning between financial institutions on TensorFlow Federated."""

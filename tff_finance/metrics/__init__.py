@@ -1,0 +1,1 @@
+"""Score histograms, summable over institutions, and the metrics derived from them."""
