@@ -1,0 +1,1 @@
+"""Binaries: flags in, one call, files out."""

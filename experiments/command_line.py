@@ -1,0 +1,63 @@
+"""What all binaries share: usage errors in one line, exit codes, quiet imports.
+
+Exit code 0 on success and for `--help`, 2 for a usage error, 1 for a failure.
+"""
+
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from absl import app, flags
+
+USAGE_ERROR = 2
+FAILURE = 1
+
+
+def run(main: Callable[[], None]) -> None:
+    """Parses flags and calls `main`.
+
+    Not through `app.run`: TensorFlow 2.14 starts in graph mode, and Keras fails,
+    if it is first imported after absl's initialisation is done.
+    """
+    # TensorFlow and its worker log device probing unless told otherwise.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    app.define_help_flags()
+    _parse_flags(sys.argv)
+    main()
+
+
+def usage_error(message: object) -> NoReturn:
+    """Says in one line what is wrong with the call, and exits with 2."""
+    _exit(USAGE_ERROR, message)
+
+
+def failure(message: object) -> NoReturn:
+    """Says what went wrong, and exits with 1."""
+    _exit(FAILURE, message)
+
+
+def report_progress(line: str) -> None:
+    """Prints a line to standard error without breaking a progress bar."""
+    import tqdm
+
+    tqdm.tqdm.write(line, file=sys.stderr)
+
+
+def _exit(code: int, message: object) -> NoReturn:
+    program = pathlib.Path(sys.argv[0]).stem
+    sys.stderr.write(f"{program}: error: {message}\n")
+    raise SystemExit(code)
+
+
+def _parse_flags(argv: Sequence[str]) -> None:
+    try:
+        rest = flags.FLAGS(argv)
+    except flags.Error as error:
+        usage_error(str(error).replace("\n", " "))
+    except SystemExit:
+        # absl exits with 1 after --help, which did what it was asked to.
+        raise SystemExit(0) from None
+    if len(rest) > 1:
+        usage_error(f"unexpected argument {rest[1]!r}; options begin with --")

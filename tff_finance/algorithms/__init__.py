@@ -1,0 +1,1 @@
+"""Learning processes, one per file, and the references beside them."""

@@ -1,0 +1,143 @@
+"""What all client work shares: server state, weights of updates, metrics."""
+
+import collections
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_federated as tff
+
+from tff_finance.client_work import weights as weights_lib
+
+ClientResult = tff.learning.templates.ClientResult
+
+
+def build_initial_state(hparams: Mapping[str, Any]) -> tff.Computation:
+    """Builds `( -> S)`, `S` being `<round=int32, seed=int32, optimizer=hparams>`.
+
+    The seed and the optimizer's settings are hyperparameters of the client work
+    (`get_hparams`, `set_hparams`), so that seeds and schedules of learning rates
+    need no rebuilding of the process.
+
+    Args:
+        hparams: Settings of the local optimizer; empty if there is none.
+
+    Returns:
+        The computation.
+    """
+    settings = collections.OrderedDict(hparams)
+
+    @tff.tensorflow.computation
+    def initial_state() -> Any:
+        return collections.OrderedDict(
+            round=np.int32(0), seed=np.int32(0), optimizer=settings
+        )
+
+    return initial_state
+
+
+def client_result(
+    update: Any,
+    *,
+    loss_sum: tf.Tensor,
+    num_rows: tf.Tensor,
+    epochs: int,
+    weighting: tff.learning.ClientWeighting,
+) -> tuple[ClientResult, Mapping[str, tf.Tensor]]:
+    """Weighs an update and prepares the round's metrics.
+
+    An institution without rows has weight 0; so has one whose update is not
+    finite, and it is counted as such.
+
+    Args:
+        update: One tensor per trainable weight.
+        loss_sum: Sum of losses over rows and epochs, float32[].
+        num_rows: Rows of the institution, int32[].
+        epochs: How often each row counts in `loss_sum`.
+        weighting: By examples or uniform.
+
+    Returns:
+        The client result, and sums over which metrics are formed.
+    """
+    finite = weights_lib.all_finite(update)
+    rows = tf.cast(num_rows, tf.float32)
+    if weighting is tff.learning.ClientWeighting.NUM_EXAMPLES:
+        weight = rows
+    else:
+        weight = tf.cast(num_rows > 0, tf.float32)
+    weight = tf.where(finite, weight, 0.0)
+    update = tf.nest.map_structure(
+        lambda u: tf.where(finite, u, tf.zeros_like(u)), update
+    )
+    sums = collections.OrderedDict(
+        loss_sum=tf.cast(loss_sum, tf.float64),
+        loss_rows=tf.cast(num_rows, tf.float64) * epochs,
+        num_examples=tf.cast(num_rows, tf.int64),
+        num_institutions=tf.constant(1, tf.int64),
+        non_finite_updates=tf.cast(~finite, tf.int64),
+    )
+    return ClientResult(update, weight), sums
+
+
+def build_client_work_process(
+    initial_state: tff.Computation, client_update: tff.Computation
+) -> tff.learning.templates.ClientWorkProcess:
+    """Wraps `client_update` for one institution into a client work process.
+
+    Args:
+        initial_state: `( -> S)`, `S` as in `build_initial_state`.
+        client_update: `(<S, W, B*> -> <ClientResult, sums>)`, `sums` as
+            `client_result` makes them.
+
+    Returns:
+        Client work that broadcasts `S`. Its metrics are `loss`, `num_examples`,
+        `num_institutions` and `non_finite_updates`.
+    """
+    state_type, weights_type, data_type = client_update.type_signature.parameter
+
+    @tff.tensorflow.computation(state_type)
+    def next_round(state: Any) -> Any:
+        return collections.OrderedDict(state, round=state["round"] + 1)
+
+    @tff.tensorflow.computation(client_update.type_signature.result[1])
+    def finalize_metrics(sums: Any) -> Any:
+        rows = tf.maximum(sums["loss_rows"], 1.0)
+        return collections.OrderedDict(
+            loss=sums["loss_sum"] / rows,
+            num_examples=sums["num_examples"],
+            num_institutions=sums["num_institutions"],
+            non_finite_updates=sums["non_finite_updates"],
+        )
+
+    @tff.federated_computation
+    def initialize() -> Any:
+        return tff.federated_eval(initial_state, tff.SERVER)
+
+    @tff.federated_computation(
+        tff.FederatedType(state_type, tff.SERVER),
+        tff.FederatedType(weights_type, tff.CLIENTS),
+        tff.FederatedType(data_type, tff.CLIENTS),
+    )
+    def next_fn(state: Any, weights: Any, data: Any) -> Any:
+        result, sums = tff.federated_map(
+            client_update, (tff.federated_broadcast(state), weights, data)
+        )
+        metrics = tff.federated_map(finalize_metrics, tff.federated_sum(sums))
+        return tff.templates.MeasuredProcessOutput(
+            tff.federated_map(next_round, state), result, metrics
+        )
+
+    @tff.tensorflow.computation(state_type)
+    def get_hparams(state: Any) -> Any:
+        return collections.OrderedDict(state["optimizer"], seed=state["seed"])
+
+    @tff.tensorflow.computation(state_type, get_hparams.type_signature.result)
+    def set_hparams(state: Any, hparams: Any) -> Any:
+        settings = collections.OrderedDict(hparams)
+        seed = settings.pop("seed")
+        return collections.OrderedDict(state, seed=seed, optimizer=settings)
+
+    return tff.learning.templates.ClientWorkProcess(
+        initialize, next_fn, get_hparams_fn=get_hparams, set_hparams_fn=set_hparams
+    )

@@ -1,0 +1,58 @@
+"""TFF types and specs of a functional model's weights."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_federated as tff
+
+
+def trainable_spec(
+    model: tff.learning.models.FunctionalModel,
+) -> tuple[tf.TensorSpec, ...]:
+    """Shapes and types of the trainable weights."""
+    return tuple(tf.TensorSpec(w.shape, w.dtype) for w in model.initial_weights[0])
+
+
+def weights_type(model: tff.learning.models.FunctionalModel) -> tff.Type:
+    """The TFF type of `tff.learning.models.ModelWeights`, `W` in docstrings."""
+    trainable, non_trainable = model.initial_weights
+    return tff.to_type(
+        tff.learning.models.ModelWeights(
+            tuple((w.dtype.type, w.shape) for w in trainable),
+            tuple((w.dtype.type, w.shape) for w in non_trainable),
+        )
+    )
+
+
+def build_initial_weights(
+    model: tff.learning.models.FunctionalModel,
+) -> tff.Computation:
+    """Builds `( -> W)`, the weights that the model was made with."""
+
+    @tff.tensorflow.computation
+    def initial_weights() -> tff.learning.models.ModelWeights:
+        trainable, non_trainable = model.initial_weights
+        return tff.learning.models.ModelWeights(
+            tuple(tf.constant(w) for w in trainable),
+            tuple(tf.constant(w) for w in non_trainable),
+        )
+
+    return initial_weights
+
+
+def subtract(left: Any, right: Any) -> Any:
+    """`left - right`, tensor by tensor."""
+    return tf.nest.map_structure(tf.subtract, left, right)
+
+
+def all_finite(weights: Any) -> tf.Tensor:
+    """bool[]: no NaN and no infinity anywhere."""
+    return tf.reduce_all(
+        [tf.reduce_all(tf.math.is_finite(w)) for w in tf.nest.flatten(weights)]
+    )
+
+
+def num_features(model: tff.learning.models.FunctionalModel) -> int:
+    """Width of the model's input `x`."""
+    return int(np.asarray(model.input_spec["x"].shape)[-1])

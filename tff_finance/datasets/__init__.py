@@ -1,0 +1,1 @@
+"""Contracts and tables. Nothing here imports TensorFlow."""

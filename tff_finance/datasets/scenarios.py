@@ -1,0 +1,162 @@
+"""Scenarios: which banks serve which part of the synthetic market.
+
+The market is the same at every heterogeneity; only the dealing of customers to
+banks changes. Bank k draws a customer's segment from
+
+    (1 - heterogeneity) * market shares + heterogeneity * (its own segment only)
+
+where a segment's market share is the share of rows of the banks that serve it.
+So at 0 the banks' customers are alike, at 1 a bank serves one segment only, and
+the pooled market keeps its composition in between.
+
+The constants were calibrated by `python -m experiments.calibrate_scenarios` on
+seeds from 1000 on, which are never reported.
+"""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from tff_finance import checks
+from tff_finance.datasets import population
+from tff_finance.records.config import TrainingConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bank:
+    """A bank of a scenario.
+
+    Attributes:
+        name: Name of the institution.
+        segment: The segment it specialises in; one of `population.SEGMENTS`.
+        train_rows: Labelled customers to train on.
+        validation_rows: Labelled customers for early stopping.
+        test_rows: Customers for the final evaluation.
+    """
+
+    name: str
+    segment: str
+    train_rows: int
+    validation_rows: int
+    test_rows: int
+
+    def __post_init__(self) -> None:
+        """Refuses a segment the population does not know."""
+        checks.check_one_of("segment", self.segment, population.SEGMENTS)
+        checks.check_at_least("train_rows", self.train_rows, 1)
+        checks.check_at_least("validation_rows", self.validation_rows, 1)
+        checks.check_at_least("test_rows", self.test_rows, 1)
+
+    @property
+    def rows(self) -> int:
+        """All rows of the bank."""
+        return self.train_rows + self.validation_rows + self.test_rows
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Banks, how much their customers differ, and the law they share.
+
+    Attributes:
+        name: Name on the command line.
+        description: One sentence for tables and reports.
+        banks: The institutions.
+        heterogeneity: 0 if the banks' customers are alike, 1 if each bank
+            serves one segment only.
+        training: Settings that suit the scenario's sizes.
+        law: Decides who defaults.
+    """
+
+    name: str
+    description: str
+    banks: tuple[Bank, ...]
+    heterogeneity: float
+    training: TrainingConfig
+    law: population.DefaultLaw
+
+    def __post_init__(self) -> None:
+        """Refuses a heterogeneity outside 0 to 1 and repeated bank names."""
+        checks.check_in_range("heterogeneity", self.heterogeneity, 0.0, 1.0)
+        names = [bank.name for bank in self.banks]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"`banks` must have distinct names, got {names}.")
+
+    def segment_shares(self, bank: Bank) -> np.ndarray:
+        """Probability of each segment among a bank's customers, float64[3]."""
+        market = np.zeros(len(population.SEGMENTS))
+        for other in self.banks:
+            market[population.SEGMENTS.index(other.segment)] += other.train_rows
+        own = np.zeros(len(population.SEGMENTS))
+        own[population.SEGMENTS.index(bank.segment)] = 1.0
+        return (
+            1.0 - self.heterogeneity
+        ) * market / market.sum() + self.heterogeneity * own
+
+    def draw(self, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+        """Draws each bank's customers, in random order, by bank name."""
+        streams = rng.spawn(len(self.banks))
+        return {
+            bank.name: population.draw_customers(
+                stream.choice(
+                    len(population.SEGMENTS),
+                    size=bank.rows,
+                    p=self.segment_shares(bank),
+                ),
+                self.law,
+                stream,
+            )
+            for bank, stream in zip(self.banks, streams, strict=True)
+        }
+
+
+MARKET = Scenario(
+    name="market",
+    description=(
+        "Three large banks, each serving one segment of the market; a bank's "
+        "model is applied to the whole market, most of which it has never seen."
+    ),
+    banks=tuple(
+        Bank(
+            name=name,
+            segment=segment,
+            train_rows=4_000,
+            validation_rows=1_000,
+            test_rows=2_000,
+        )
+        for name, segment in zip(
+            ("bank_a", "bank_b", "bank_c"), population.SEGMENTS, strict=True
+        )
+    ),
+    heterogeneity=1.0,
+    training=TrainingConfig(),
+    law=population.DefaultLaw(),
+)
+
+SCARCE_LABELS = Scenario(
+    name="scarce_labels",
+    description=(
+        "Three banks with few labelled customers who differ mildly; a bank's "
+        "model is applied to its own customers."
+    ),
+    banks=tuple(
+        Bank(
+            name=name,
+            segment=segment,
+            train_rows=rows,
+            validation_rows=rows // 2,
+            test_rows=4_000,
+        )
+        for name, segment, rows in zip(
+            ("bank_a", "bank_b", "bank_c"),
+            population.SEGMENTS,
+            (120, 300, 750),
+            strict=True,
+        )
+    ),
+    heterogeneity=0.3,
+    training=TrainingConfig(client_learning_rate=0.2, batch_size=32),
+    law=population.DefaultLaw(),
+)
+
+SCENARIOS = {scenario.name: scenario for scenario in (MARKET, SCARCE_LABELS)}

@@ -1,0 +1,1 @@
+"""Comparison of methods, gain per institution, intervals."""

@@ -1,0 +1,255 @@
+"""The methods that are compared, behind one interface.
+
+A method gets training and validation rows and returns scorers, one for the
+market ("global") or one per institution. Test rows never reach it.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_federated as tff
+
+from tff_finance.evaluation.scorers import Scorer, keras_scorer
+from tff_finance.institutions.examples import Examples, client_dataset, dense_examples
+from tff_finance.metrics.validation import validation_result
+from tff_finance.preprocessing.consortium import TrainingExamples
+from tff_finance.records.run_record import CurveRow, RunRow
+from tff_finance.tasks import keras_models
+from tff_finance.training import communication
+from tff_finance.training.loop import StoppingRule, Trained, Validate, train
+
+GLOBAL = "global"
+BuildKerasModel = Callable[[int | None], tf.keras.Model]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What a method learnt, and what that took.
+
+    Attributes:
+        scorers: By model: "global", or the name of the institution it is for.
+        curves: Validation curves.
+        runs: Effort and traffic, one per training run.
+    """
+
+    scorers: Mapping[str, Scorer]
+    curves: tuple[CurveRow, ...]
+    runs: tuple[RunRow, ...]
+
+
+class Method(Protocol):
+    """Fits models to the institutions' training and validation rows."""
+
+    @property
+    def name(self) -> str:
+        """The name in tables and records."""
+        ...
+
+    def fit(self, institutions: Sequence[TrainingExamples], *, seed: int) -> Fitted:
+        """Fits with the seed's initialisation and order of batches."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Learner:
+    """A learning process with all that its training needs, seeds excepted.
+
+    Attributes:
+        process: The learning process.
+        build_keras_model: The model that it trains, from a seed.
+        validation: `<W@SERVER, {B*}@CLIENTS> -> sums@SERVER`.
+        stopping: When training ends.
+    """
+
+    process: tff.learning.templates.LearningProcess
+    build_keras_model: BuildKerasModel
+    validation: tff.Computation
+    stopping: StoppingRule
+
+    def train(
+        self,
+        train_sets: Sequence[Examples],
+        validation_sets: Sequence[Examples],
+        *,
+        seed: int,
+        label: str,
+    ) -> Trained:
+        """Trains on `train_sets`, one client each; stops on `validation_sets`."""
+        return train(
+            self.process,
+            [client_dataset(examples) for examples in train_sets],
+            initial_weights=keras_models.initial_weights(
+                lambda: self.build_keras_model(seed)
+            ),
+            seed=seed,
+            validate=self._validate([client_dataset(e) for e in validation_sets]),
+            stopping=self.stopping,
+            label=label,
+        )
+
+    def scorer(self, trained: Trained) -> Scorer:
+        """The scorer of the weights that training kept."""
+        return keras_scorer(lambda: self.build_keras_model(None), trained.weights)
+
+    def validation_traffic(self) -> communication.Traffic:
+        """What one validation exchanges with each institution."""
+        weights_type, _ = self.validation.type_signature.parameter
+        return communication.Traffic(
+            bytes_down=communication.type_bytes(weights_type.member),
+            bytes_up=communication.type_bytes(
+                self.validation.type_signature.result.member
+            ),
+        )
+
+    def _validate(self, data: Sequence[tf.data.Dataset]) -> Validate:
+        return lambda weights: validation_result(self.validation(weights, data))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Federated:
+    """Any federated algorithm: the institutions are the clients."""
+
+    name: str
+    learner: Learner
+
+    def fit(self, institutions: Sequence[TrainingExamples], *, seed: int) -> Fitted:
+        """Trains one global model."""
+        trained = self.learner.train(
+            [i.train for i in institutions],
+            [i.validation for i in institutions],
+            seed=seed,
+            label=f"seed {seed} {self.name}",
+        )
+        per_round = communication.traffic_per_round(self.learner.process.next)
+        validating = self.learner.validation_traffic()
+        exchanges = trained.rounds * len(institutions)
+        validations = len(trained.curve) * len(institutions)
+        run = RunRow(
+            seed=seed,
+            method=self.name,
+            model=GLOBAL,
+            rounds=trained.rounds,
+            best_round=trained.best_round,
+            seconds=trained.seconds,
+            bytes_down=exchanges * per_round.bytes_down,
+            bytes_up=exchanges * per_round.bytes_up,
+            validation_bytes_down=validations * validating.bytes_down,
+            validation_bytes_up=validations * validating.bytes_up,
+            source=communication.SOURCE,
+        )
+        return Fitted(
+            scorers={GLOBAL: self.learner.scorer(trained)},
+            curves=_curve_rows(trained, seed, self.name, GLOBAL),
+            runs=(run,),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Centralized:
+    """All rows pooled at one site: what federated learning is measured against."""
+
+    name: str
+    learner: Learner
+
+    def fit(self, institutions: Sequence[TrainingExamples], *, seed: int) -> Fitted:
+        """Trains one model on the pooled rows."""
+        trained = self.learner.train(
+            [pooled([i.train for i in institutions])],
+            [i.validation for i in institutions],
+            seed=seed,
+            label=f"seed {seed} {self.name}",
+        )
+        return Fitted(
+            scorers={GLOBAL: self.learner.scorer(trained)},
+            curves=_curve_rows(trained, seed, self.name, GLOBAL),
+            runs=(
+                dataclasses.replace(
+                    upload_run(institutions, seed=seed, method=self.name),
+                    rounds=trained.rounds,
+                    best_round=trained.best_round,
+                    seconds=trained.seconds,
+                ),
+            ),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Local:
+    """Every institution alone, stopped by its own validation rows."""
+
+    name: str
+    learner: Learner
+
+    def fit(self, institutions: Sequence[TrainingExamples], *, seed: int) -> Fitted:
+        """Trains one model per institution."""
+        scorers, curves, runs = {}, [], []
+        for i in institutions:
+            trained = self.learner.train(
+                [i.train],
+                [i.validation],
+                seed=seed,
+                label=f"seed {seed} {self.name} {i.institution}",
+            )
+            scorers[i.institution] = self.learner.scorer(trained)
+            curves += _curve_rows(trained, seed, self.name, i.institution)
+            runs.append(
+                RunRow(
+                    seed=seed,
+                    method=self.name,
+                    model=i.institution,
+                    rounds=trained.rounds,
+                    best_round=trained.best_round,
+                    seconds=trained.seconds,
+                    bytes_down=0,
+                    bytes_up=0,
+                    validation_bytes_down=0,
+                    validation_bytes_up=0,
+                    source="nothing leaves the institution",
+                )
+            )
+        return Fitted(scorers=scorers, curves=tuple(curves), runs=tuple(runs))
+
+
+def pooled(tables: Sequence[Examples]) -> Examples:
+    """All rows as one table; only references that pool may call this."""
+    return dense_examples(
+        np.concatenate([t["x"] for t in tables]),
+        np.concatenate([t["y"] for t in tables]),
+        institution="pooled",
+    )
+
+
+def upload_run(
+    institutions: Sequence[TrainingExamples], *, seed: int, method: str
+) -> RunRow:
+    """A run whose traffic is every training and validation row, uploaded once."""
+    values = sum(
+        table["x"].size + table["y"].size
+        for i in institutions
+        for table in (i.train, i.validation)
+    )
+    return RunRow(
+        seed=seed,
+        method=method,
+        model=GLOBAL,
+        rounds=0,
+        best_round=0,
+        seconds=0.0,
+        bytes_down=0,
+        bytes_up=values * np.dtype(np.float32).itemsize,
+        validation_bytes_down=0,
+        validation_bytes_up=0,
+        source="encoded rows, uploaded once",
+    )
+
+
+def _curve_rows(
+    trained: Trained, seed: int, method: str, model: str
+) -> tuple[CurveRow, ...]:
+    return tuple(
+        CurveRow(seed=seed, method=method, model=model, **dataclasses.asdict(point))
+        for point in trained.curve
+    )

@@ -1,0 +1,38 @@
+"""Scorers: the seam between a trained model, of any kind, and its evaluation."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_federated as tff
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+
+class Scorer(Protocol):
+    """Scores encoded rows."""
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Logits of P(y = 1), real[n], for features float32[n, d]."""
+        ...
+
+
+def keras_scorer(
+    build_keras_model: Callable[[], tf.keras.Model],
+    weights: tff.learning.models.ModelWeights,
+) -> Scorer:
+    """A scorer from trained weights of a Keras model whose output is a logit."""
+    model = build_keras_model()
+    tff.learning.models.ModelWeights(
+        tuple(weights.trainable), tuple(weights.non_trainable)
+    ).assign_weights_to(model)
+
+    def score(x: np.ndarray) -> np.ndarray:
+        return np.asarray(model(x, training=False))[:, 0]
+
+    return score
+
+
+def boosting_scorer(model: HistGradientBoostingClassifier) -> Scorer:
+    """A scorer from a fitted gradient-boosting classifier."""
+    return lambda x: np.asarray(model.decision_function(x))

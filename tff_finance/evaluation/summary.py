@@ -1,0 +1,240 @@
+"""`summary.json`: the public extract of a run record."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from tff_finance.evaluation.intervals import summarize
+from tff_finance.records.run_record import RunRecord
+
+SCHEMA_VERSION = 1
+LOCAL = "local"
+CENTRALIZED = "centralized"
+TARGET_SHARE = 0.99
+MIN_TEST_ROWS = 30
+MIN_CLASS_ROWS = 5
+
+# Averages over rows, of which a mean over institutions is one of the same kind.
+# Ranking metrics are none: their means would look like pooled values.
+_ROW_AVERAGES = ("accuracy", "log_loss", "brier")
+
+
+def build_summary(record: RunRecord) -> dict[str, Any]:
+    """Summarizes a run as DESIGN.md lays `summary.json` out.
+
+    Beyond it: `own_mean` and `others_mean` (means over institutions of metrics
+    that are averages over rows), `to_centralized` (paired differences on all
+    rows) and `to_99_percent` (rounds and bytes until validation accuracy
+    reaches 99 % of centralized training's).
+
+    Args:
+        record: A finished run.
+
+    Returns:
+        The content of `summary.json`.
+    """
+    tables = _Tables(record)
+    return {
+        "schema": SCHEMA_VERSION,
+        "experiment": record.experiment,
+        "config": record.config,
+        "seeds": list(record.config["seeds"]),
+        "versions": record.versions,
+        "institutions": tables.institutions(),
+        "methods": {method: tables.method(method) for method in tables.methods},
+        "gain": tables.gain(),
+        "to_centralized": tables.to_centralized(),
+        "to_99_percent": tables.to_99_percent(),
+    }
+
+
+class _Tables:
+    """A record's rows as data frames, and the views that a summary needs."""
+
+    def __init__(self, record: RunRecord) -> None:
+        self._seeds = list(record.config["seeds"])
+        self._institutions = pd.DataFrame(record.institutions)
+        self._metrics = pd.DataFrame(record.metrics)
+        self._curves = pd.DataFrame(record.curves)
+        self._runs = pd.DataFrame(record.runs)
+        self.methods = list(record.config["methods"])
+        self._names = list(dict.fromkeys(self._institutions["institution"]))
+        self._metric_names = list(dict.fromkeys(self._metrics["metric"]))
+
+    def institutions(self) -> dict[str, Any]:
+        """Rows of each institution; positive rate as the mean over seeds."""
+        return {
+            str(name): {
+                "train_rows": int(rows["train_rows"].iloc[0]),
+                "validation_rows": int(rows["validation_rows"].iloc[0]),
+                "test_rows": int(rows["test_rows"].iloc[0]),
+                "positive_rate": float(rows["positive_rate"].mean()),
+            }
+            for name, rows in self._institutions.groupby("institution", sort=False)
+        }
+
+    def method(self, method: str) -> dict[str, Any]:
+        """Everything about one method."""
+        summary: dict[str, Any] = {"pooled": self._scope(method, "pooled", "")}
+        for scope in ("own", "others"):
+            summary[scope] = {
+                name: self._scope(method, scope, name) for name in self._names
+            }
+            summary[f"{scope}_mean"] = {
+                metric: summarize(self._mean_over_institutions(method, scope, metric))
+                for metric in _ROW_AVERAGES
+            }
+        return summary | self._effort(method) | {"privacy": None}
+
+    def gain(self) -> dict[str, Any]:
+        """Method minus local, paired by seed, on each institution's own rows."""
+        if LOCAL not in self.methods:
+            return {}
+        return {
+            name: {
+                method: self._difference(method, LOCAL, "own", name)
+                for method in self.methods
+                if method != LOCAL
+            }
+            for name in self._names
+        }
+
+    def to_centralized(self) -> dict[str, Any]:
+        """Method minus centralized, paired by seed, on all rows."""
+        if CENTRALIZED not in self.methods:
+            return {}
+        return {
+            method: self._difference(method, CENTRALIZED, "pooled", "")
+            for method in self.methods
+            if method != CENTRALIZED
+        }
+
+    def to_99_percent(self) -> dict[str, Any]:
+        """Rounds and bytes until a federated model is nearly as good."""
+        if CENTRALIZED not in self.methods or self._curves.empty:
+            return {}
+        targets = {seed: self._target_accuracy(seed) for seed in self._seeds}
+        federated = [m for m in self.methods if m.startswith("fed_")]
+        return {method: self._reach(method, targets) for method in federated}
+
+    def _values(
+        self, method: str, scope: str, institution: str, metric: str
+    ) -> pd.DataFrame:
+        m = self._metrics
+        return m[
+            (m["method"] == method)
+            & (m["scope"] == scope)
+            & (m["institution"] == institution)
+            & (m["metric"] == metric)
+        ]
+
+    def _per_seed(
+        self, method: str, scope: str, institution: str, metric: str
+    ) -> list[float | None]:
+        """One value per seed; for `local` on all rows, the mean of its models."""
+        rows = self._values(method, scope, institution, metric)
+        means = rows.groupby("seed")["value"].agg(lambda v: v.mean(skipna=False))
+        return [None if pd.isna(v) else float(v) for v in means.reindex(self._seeds)]
+
+    def _scope(self, method: str, scope: str, institution: str) -> dict[str, Any]:
+        return {
+            metric: summarize(
+                self._per_seed(method, scope, institution, metric),
+                reason=self._reason(method, scope, institution, metric),
+                few_rows=self._few_rows(scope, institution),
+            )
+            for metric in self._metric_names
+        }
+
+    def _mean_over_institutions(
+        self, method: str, scope: str, metric: str
+    ) -> list[float | None]:
+        columns = [self._per_seed(method, scope, n, metric) for n in self._names]
+        return [
+            None if any(v is None for v in values) else sum(values) / len(values)
+            for values in zip(*columns, strict=True)
+        ]
+
+    def _difference(
+        self, method: str, reference: str, scope: str, institution: str
+    ) -> dict[str, Any]:
+        differences = {}
+        for metric in self._metric_names:
+            pairs = zip(
+                self._per_seed(method, scope, institution, metric),
+                self._per_seed(reference, scope, institution, metric),
+                strict=True,
+            )
+            differences[metric] = summarize(
+                [None if a is None or b is None else a - b for a, b in pairs],
+                reason=self._reason(method, scope, institution, metric)
+                or self._reason(reference, scope, institution, metric),
+                few_rows=self._few_rows(scope, institution),
+            )
+        return differences
+
+    def _reason(self, method: str, scope: str, institution: str, metric: str) -> str:
+        reasons = self._values(method, scope, institution, metric)["reason"]
+        return next((reason for reason in reasons if reason), "")
+
+    def _few_rows(self, scope: str, institution: str) -> str:
+        """Why rows are too few for an interval; empty if they are not."""
+        rows = self._institutions
+        if scope == "own":
+            rows = rows[rows["institution"] == institution]
+        elif scope == "others":
+            rows = rows[rows["institution"] != institution]
+        counts = rows.groupby("seed")[["test_rows", "test_positives"]].sum().min()
+        total, positives = int(counts["test_rows"]), int(counts["test_positives"])
+        if total < MIN_TEST_ROWS or min(positives, total - positives) < MIN_CLASS_ROWS:
+            return f"too few test rows for an interval: {total}, {positives} positive"
+        return ""
+
+    def _effort(self, method: str) -> dict[str, Any]:
+        runs = self._runs[self._runs["method"] == method]
+        per_seed = runs.groupby("seed")
+        total = per_seed[
+            ["bytes_down", "bytes_up", "validation_bytes_down", "validation_bytes_up"]
+        ].sum()
+        return {
+            "communication": {
+                # The most that a seed took; bytes are the mean over seeds.
+                "rounds": int(runs["rounds"].max()),
+                **{name: round(float(v)) for name, v in total.mean().items()},
+                "source": str(runs["source"].iloc[0]),
+            },
+            "seconds": float(per_seed["seconds"].sum().sum()),
+        }
+
+    def _target_accuracy(self, seed: int) -> float:
+        runs, curves = self._runs, self._curves
+        run = runs[(runs["method"] == CENTRALIZED) & (runs["seed"] == seed)].iloc[0]
+        best = curves[
+            (curves["method"] == CENTRALIZED)
+            & (curves["seed"] == seed)
+            & (curves["round"] == run["best_round"])
+        ]
+        return TARGET_SHARE * float(best["validation_accuracy"].iloc[0])
+
+    def _reach(self, method: str, targets: Mapping[int, float]) -> dict[str, Any]:
+        rounds: list[float | None] = []
+        volume: list[float | None] = []
+        for seed, target in targets.items():
+            curve = self._curves[
+                (self._curves["method"] == method) & (self._curves["seed"] == seed)
+            ]
+            reached = curve.loc[curve["validation_accuracy"] >= target, "round"]
+            run = self._runs[
+                (self._runs["method"] == method) & (self._runs["seed"] == seed)
+            ].iloc[0]
+            per_round = (run["bytes_down"] + run["bytes_up"]) / run["rounds"]
+            first = float(reached.min()) if len(reached) else None
+            rounds.append(first)
+            volume.append(None if first is None else first * per_round)
+        missed = sum(value is None for value in rounds)
+        reason = f"not reached in {missed} of {len(rounds)} seeds"
+        return {
+            "rounds": summarize(rounds, reason=reason),
+            "bytes": summarize(volume, reason=reason),
+        }

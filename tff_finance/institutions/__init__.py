@@ -1,0 +1,1 @@
+"""Who holds what: institutions, their examples and the state they keep."""

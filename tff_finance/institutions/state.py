@@ -1,0 +1,98 @@
+"""State that stays at the institution from one round to the next.
+
+Control variates, error feedback and local heads must not travel to the server,
+and a `LearningProcess` keeps state at the server only. So the client's own
+graph reads and writes a file, in a folder that only the institution sees.
+
+Files are versioned by round: round r reads the newest version up to r and
+writes version r + 1. Repeating a round, after a crash or a retry, therefore
+reads what it read the first time and overwrites what it wrote, torn or whole.
+An institution that misses rounds finds the version of its last one.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+StateSpec = Sequence[tf.TensorSpec]
+State = tuple[tf.Tensor, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class InstitutionStateFiles:
+    """Reads and writes institution state inside a TensorFlow graph.
+
+    Attributes:
+        directory: Folder that holds one folder per institution.
+    """
+
+    directory: str
+
+    def read(
+        self, institution: tf.Tensor, round_number: tf.Tensor, spec: StateSpec
+    ) -> State:
+        """Reads the newest state up to a round.
+
+        Args:
+            institution: Name, string[].
+            round_number: Counts from 0, int32[].
+            spec: Shapes and types of the state; all float32.
+
+        Returns:
+            The state; zeros where the institution has none yet.
+        """
+        versions = tf.sort(
+            tf.io.matching_files(tf.strings.join([self._stem(institution), "*"]))
+        )
+        newest = self._path(institution, round_number)
+        usable = tf.boolean_mask(versions, _not_after(versions, newest))
+        flat = tf.cond(
+            tf.size(usable) > 0,
+            lambda: tf.io.parse_tensor(tf.io.read_file(usable[-1]), tf.float32),
+            lambda: tf.zeros([_size(spec)], tf.float32),
+        )
+        # A file of another model must not be taken for this one's state.
+        flat = tf.ensure_shape(flat, [_size(spec)])
+        parts = tf.split(flat, [leaf.shape.num_elements() for leaf in spec])
+        return tuple(
+            tf.reshape(part, leaf.shape) for part, leaf in zip(parts, spec, strict=True)
+        )
+
+    def write(
+        self, institution: tf.Tensor, round_number: tf.Tensor, state: State
+    ) -> tf.Operation:
+        """Writes the state that the next round will read.
+
+        Args:
+            institution: Name, string[].
+            round_number: The round that produced the state, int32[].
+            state: All float32.
+
+        Returns:
+            The operation; inside a `tf.function` it runs without being asked.
+        """
+        flat = tf.concat([tf.reshape(leaf, [-1]) for leaf in state], axis=0)
+        path = self._path(institution, round_number + 1)
+        return tf.io.write_file(path, tf.io.serialize_tensor(flat))
+
+    def _stem(self, institution: tf.Tensor) -> tf.Tensor:
+        return tf.strings.join([self.directory, "/", institution, "/round_"])
+
+    def _path(self, institution: tf.Tensor, round_number: tf.Tensor) -> tf.Tensor:
+        return tf.strings.join(
+            [
+                self._stem(institution),
+                tf.strings.as_string(round_number, fill="0", width=8),
+            ]
+        )
+
+
+def _size(spec: StateSpec) -> int:
+    return sum(leaf.shape.num_elements() for leaf in spec)
+
+
+def _not_after(paths: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+    """bool[paths]: numbers of fixed width compare as their digits do."""
+    digits = tf.strings.to_number(tf.strings.substr(paths, -8, 8), tf.int64)
+    return digits <= tf.strings.to_number(tf.strings.substr(last, -8, 8), tf.int64)

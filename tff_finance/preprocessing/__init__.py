@@ -1,0 +1,1 @@
+"""One encoder for all institutions, fitted from summable statistics."""

@@ -1,0 +1,1 @@
+"""Configuration and results as frozen values. Nothing here imports TensorFlow."""

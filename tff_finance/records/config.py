@@ -1,0 +1,109 @@
+"""Configuration of an experiment as frozen values with a JSON round trip."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tff_finance import checks
+
+WEIGHTINGS = ("examples", "uniform")
+METHODS = ("local", "fed_avg", "fed_sgd", "centralized", "gradient_boosting")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How models are trained; the same for every method as far as it applies.
+
+    Attributes:
+        hidden_units: Width of each hidden layer.
+        client_learning_rate: Of local SGD, and of SGD in the references.
+        batch_size: Rows of a local batch.
+        local_epochs: Passes over an institution's table per FedAvg round.
+        weighting: Weight of an institution's update: "examples" or "uniform".
+        rounds: Most FedAvg rounds.
+        fed_sgd_learning_rate: Of the server's step in FedSGD.
+        fed_sgd_rounds: Most FedSGD rounds.
+        max_epochs: Most epochs of the references `local` and `centralized`.
+        patience: Rounds or epochs without a better validation loss before
+            training stops; the weights of the best one are kept.
+        fed_sgd_patience: The same for FedSGD, whose rounds are single steps.
+    """
+
+    hidden_units: tuple[int, ...] = (32, 16)
+    client_learning_rate: float = 0.5
+    batch_size: int = 256
+    local_epochs: int = 1
+    weighting: str = "examples"
+    rounds: int = 150
+    fed_sgd_learning_rate: float = 1.0
+    fed_sgd_rounds: int = 800
+    max_epochs: int = 200
+    patience: int = 25
+    fed_sgd_patience: int = 100
+
+    def __post_init__(self) -> None:
+        """Refuses settings that make no sense."""
+        for units in self.hidden_units:
+            checks.check_at_least("hidden_units", units, 1)
+        checks.check_positive("client_learning_rate", self.client_learning_rate)
+        checks.check_positive("fed_sgd_learning_rate", self.fed_sgd_learning_rate)
+        checks.check_one_of("weighting", self.weighting, WEIGHTINGS)
+        for name in (
+            "batch_size",
+            "local_epochs",
+            "rounds",
+            "fed_sgd_rounds",
+            "max_epochs",
+            "patience",
+            "fed_sgd_patience",
+        ):
+            checks.check_at_least(name, getattr(self, name), 1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CaseStudyConfig:
+    """One run of the bank case study.
+
+    Attributes:
+        scenario: Name of the scenario.
+        heterogeneity: How much the banks' customers differ, 0 to 1.
+        seeds: One repetition each; a seed redraws population, split,
+            initialisation and order of batches.
+        methods: Names from `METHODS`, compared in this order.
+        training: How models are trained.
+    """
+
+    scenario: str
+    heterogeneity: float
+    seeds: tuple[int, ...]
+    methods: tuple[str, ...]
+    training: TrainingConfig
+
+    def __post_init__(self) -> None:
+        """Refuses settings that make no sense."""
+        checks.check_in_range("heterogeneity", self.heterogeneity, 0.0, 1.0)
+        for name in ("seeds", "methods"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise ValueError(f"`{name}` must be distinct values, got {values!r}.")
+        for method in self.methods:
+            checks.check_one_of("methods", method, METHODS)
+        for seed in self.seeds:
+            checks.check_in_range("seeds", seed, 0, 2**31 - 1)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> "CaseStudyConfig":
+        """From what `to_mapping` gave, tuples read back from JSON lists."""
+        values = dict(mapping)
+        training = dict(values.pop("training"))
+        training["hidden_units"] = tuple(training["hidden_units"])
+        return cls(
+            training=TrainingConfig(**training),
+            seeds=tuple(values.pop("seeds")),
+            methods=tuple(values.pop("methods")),
+            **values,
+        )

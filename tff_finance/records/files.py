@@ -1,0 +1,77 @@
+"""Atomic files: a reader sees the old content or the new, never a part."""
+
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+
+def write_atomically(path: pathlib.Path, write: Callable[[pathlib.Path], None]) -> None:
+    """Lets `write` fill a temporary file, then renames it to `path`.
+
+    Args:
+        path: The file; folders above it are made.
+        write: Fills the file whose path it gets. If it fails, `path` is as
+            before and the temporary file is gone.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.stem}.", suffix="".join(path.suffixes)
+    )
+    os.close(handle)
+    temporary = pathlib.Path(name)
+    try:
+        write(temporary)
+        # mkstemp makes files that only their owner reads; results are shared.
+        temporary.chmod(0o666 & ~_umask())
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: pathlib.Path, content: Mapping[str, Any]) -> None:
+    """Writes JSON; refuses NaN and infinity, which are no JSON."""
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    write_atomically(path, lambda p: _write_text(p, text + "\n"))
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Reads a JSON object."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_csv(path: pathlib.Path, table: pd.DataFrame) -> None:
+    """Writes a table without its index; a `.gz` name compresses."""
+    write_atomically(path, lambda p: table.to_csv(p, index=False))
+
+
+def read_csv(path: pathlib.Path) -> pd.DataFrame:
+    """Reads a table that `write_csv` wrote, floats to the last digit."""
+    return pd.read_csv(path, float_precision="round_trip")
+
+
+def check_writable(directory: pathlib.Path) -> None:
+    """Makes a folder and checks that files can be written there.
+
+    Raises:
+        OSError: If it can't be made or written to.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=directory):
+        pass
+
+
+def _write_text(path: pathlib.Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

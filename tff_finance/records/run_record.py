@@ -1,0 +1,198 @@
+"""What a run leaves behind: metrics, curves, traffic and score histograms.
+
+Rows are flat frozen values, one CSV file for each kind, so that any tool can
+read them.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from tff_finance.records import files
+
+SCHEMA_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InstitutionRow:
+    """Size and default rate of an institution's tables under one seed."""
+
+    seed: int
+    institution: str
+    train_rows: int
+    validation_rows: int
+    test_rows: int
+    test_positives: int
+    positive_rate: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MetricRow:
+    """One metric of one model on one set of test rows.
+
+    Attributes:
+        seed: Repetition.
+        method: Name of the method.
+        model: "global", or the institution whose model it is.
+        scope: "pooled" (all institutions' rows), "own" or "others".
+        institution: Whose own or other rows; empty if pooled.
+        metric: Name of the metric.
+        value: None if undefined.
+        reason: Why it is undefined; empty if it is defined.
+    """
+
+    seed: int
+    method: str
+    model: str
+    scope: str
+    institution: str
+    metric: str
+    value: float | None
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CurveRow:
+    """State of training after a round, on validation rows."""
+
+    seed: int
+    method: str
+    model: str
+    round: int
+    training_loss: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunRow:
+    """Effort and traffic of one training run.
+
+    Attributes:
+        seed: Repetition.
+        method: Name of the method.
+        model: "global", or the institution whose model it is.
+        rounds: Rounds (references: epochs) that were run.
+        best_round: The one whose weights were kept.
+        seconds: Wall time of training.
+        bytes_down: From server to institutions, all rounds.
+        bytes_up: From institutions to server, all rounds.
+        validation_bytes_down: Traffic of validation during training, which is
+            not in `bytes_down`.
+        validation_bytes_up: The same, not in `bytes_up`.
+        source: Where the byte counts come from.
+    """
+
+    seed: int
+    method: str
+    model: str
+    rounds: int
+    best_round: int
+    seconds: float
+    bytes_down: int
+    bytes_up: int
+    validation_bytes_down: int
+    validation_bytes_up: int
+    source: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HistogramRow:
+    """One bin of a score histogram of one model on one institution's test rows."""
+
+    seed: int
+    method: str
+    model: str
+    institution: str
+    bin: int
+    negatives: int
+    positives: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """Everything that a report needs to know about a run."""
+
+    experiment: str
+    config: dict[str, Any]
+    versions: dict[str, str]
+    institutions: tuple[InstitutionRow, ...]
+    metrics: tuple[MetricRow, ...]
+    curves: tuple[CurveRow, ...]
+    runs: tuple[RunRow, ...]
+    histograms: tuple[HistogramRow, ...]
+
+    def write(self, directory: pathlib.Path) -> None:
+        """Writes `run.json` and a CSV file for each kind of row, atomically."""
+        for kind in _ROW_KINDS:
+            files.write_csv(directory / _file_name(kind), _frame(getattr(self, kind)))
+        header = {
+            "schema": SCHEMA_VERSION,
+            "experiment": self.experiment,
+            "config": self.config,
+            "versions": self.versions,
+        }
+        files.write_json(directory / "run.json", header)
+
+    @classmethod
+    def read(cls, directory: pathlib.Path) -> "RunRecord":
+        """Reads what `write` wrote.
+
+        Args:
+            directory: The record's folder.
+
+        Returns:
+            The record, equal to the one written.
+
+        Raises:
+            ValueError: If the record has a newer schema than this code knows.
+        """
+        header = files.read_json(directory / "run.json")
+        if header["schema"] > SCHEMA_VERSION:
+            raise ValueError(
+                f"{directory / 'run.json'} has schema {header['schema']}; this "
+                f"version reads up to {SCHEMA_VERSION}: update tff_finance."
+            )
+        rows = {
+            kind: _rows(files.read_csv(directory / _file_name(kind)), row_type)
+            for kind, row_type in _ROW_KINDS.items()
+        }
+        return cls(
+            experiment=header["experiment"],
+            config=header["config"],
+            versions=header["versions"],
+            **rows,
+        )
+
+
+_ROW_KINDS = {
+    "institutions": InstitutionRow,
+    "metrics": MetricRow,
+    "curves": CurveRow,
+    "runs": RunRow,
+    "histograms": HistogramRow,
+}
+
+
+def _file_name(kind: str) -> str:
+    return "score_histograms.csv.gz" if kind == "histograms" else f"{kind}.csv"
+
+
+def _frame(rows: Sequence[Any]) -> pd.DataFrame:
+    return pd.DataFrame([dataclasses.asdict(row) for row in rows])
+
+
+def _rows(frame: pd.DataFrame, row_type: type) -> tuple[Any, ...]:
+    text = {f.name for f in dataclasses.fields(row_type) if f.type is str}
+    return tuple(
+        row_type(
+            **{
+                str(name): ("" if name in text else None) if pd.isna(value) else value
+                for name, value in record.items()
+            }
+        )
+        for record in frame.to_dict("records")
+    )

@@ -1,0 +1,1 @@
+"""Where TFF computations execute."""

@@ -1,0 +1,52 @@
+"""Execution on this machine: TFF's C++ worker, ended when it is done with.
+
+TFF starts `worker_binary` as a child process, which may outlive Python and then
+holds inherited pipes open, so that `... | tail` never ends.
+"""
+
+import contextlib
+import gc
+from collections.abc import Iterator
+
+import psutil
+import tensorflow_federated as tff
+
+_WORKER = "worker_binary"
+
+
+@contextlib.contextmanager
+def execution_context() -> Iterator[None]:
+    """Runs TFF computations in this machine's worker until the block ends.
+
+    The worker is started by the first computation. On leaving, by whatever
+    way, the workers that this process started in the block are ended.
+    """
+    before = {worker.pid for worker in _workers()}
+    try:
+        context = tff.backends.native.create_sync_local_cpp_execution_context()
+        with tff.framework.get_context_stack().install(context):
+            yield
+    finally:
+        # TFF ends its worker when nothing refers to the context any more.
+        context = None
+        gc.collect()
+        _end([worker for worker in _workers() if worker.pid not in before])
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=5)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _workers() -> list[psutil.Process]:
+    workers = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.name().startswith(_WORKER):
+                workers.append(process)
+    return workers

@@ -1,0 +1,1 @@
+"""Business tasks: contract, Keras model, and what success means."""

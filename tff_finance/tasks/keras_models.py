@@ -1,0 +1,77 @@
+"""From a Keras model to the functional form that learning processes train."""
+
+import collections
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_federated as tff
+
+KerasBuilder = Callable[[], tf.keras.Model]
+
+_BATCH_COUPLED = (tf.keras.layers.BatchNormalization, tf.keras.layers.Dropout)
+
+
+def functional_model(
+    build_keras_model: KerasBuilder,
+) -> tff.learning.models.FunctionalModel:
+    """Converts a binary classifier for `x: float32[n, d]`, `y: float32[n, 1]`.
+
+    The model's output is the logit of P(y = 1); the loss is the mean binary
+    cross-entropy. Sigmoid and cross-entropy together are exactly a sigmoid
+    output layer with the plain loss, without its loss of precision.
+
+    Args:
+        build_keras_model: Returns a new model; its input is `[n, d]`, its
+            output one logit per row.
+
+    Returns:
+        The functional model, with the built model's weights as initial ones.
+
+    Raises:
+        ValueError: If a layer couples the rows of a batch or draws random
+            numbers, or if the model carries regularisation losses, which the
+            functional form would drop without a word.
+    """
+    keras_model = build_keras_model()
+    _refuse_unsupported(keras_model)
+    num_features = keras_model.input_shape[-1]
+    return tff.learning.models.functional_model_from_keras(
+        build_keras_model,
+        tf.keras.losses.BinaryCrossentropy(from_logits=True),
+        input_spec=collections.OrderedDict(
+            x=tf.TensorSpec([None, num_features], tf.float32),
+            y=tf.TensorSpec([None, 1], tf.float32),
+        ),
+    )
+
+
+def initial_weights(
+    build_keras_model: KerasBuilder,
+) -> tff.learning.models.ModelWeights:
+    """The weights of a newly built model, as arrays."""
+    model = build_keras_model()
+    return tff.learning.models.ModelWeights(
+        tuple(np.asarray(v) for v in model.trainable_variables),
+        tuple(np.asarray(v) for v in model.non_trainable_variables),
+    )
+
+
+def _refuse_unsupported(model: tf.keras.Model) -> None:
+    for layer in model.submodules:
+        if isinstance(layer, _BATCH_COUPLED):
+            raise ValueError(
+                f"Layer {layer.name!r} is a {type(layer).__name__}, which federated "
+                "training can't take over: use layers that treat each row alike, "
+                "for example LayerNormalization."
+            )
+    if model.output_shape[1:] != (1,):
+        raise ValueError(
+            f"`build_keras_model` must give one logit per row, got output shape "
+            f"{model.output_shape}."
+        )
+    if model.losses:
+        raise ValueError(
+            "`build_keras_model` has regularisation losses, which would be dropped: "
+            "use weight decay in the optimizer instead."
+        )

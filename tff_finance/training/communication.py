@@ -1,0 +1,63 @@
+"""Bytes per round, from the type signatures of a computation's federated form."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow_federated as tff
+
+SOURCE = "type signature"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """Bytes that one institution receives and sends in one round."""
+
+    bytes_down: int
+    bytes_up: int
+
+
+def traffic_per_round(next_fn: tff.Computation) -> Traffic:
+    """What one round of `next_fn` exchanges with each institution.
+
+    TFF splits the computation into what the server prepares and broadcasts,
+    what a client makes of it, and what is aggregated. Their types give the
+    bytes exactly, before encoding.
+
+    Args:
+        next_fn: `<S@SERVER, {B*}@CLIENTS> -> <S@SERVER, ...>`.
+
+    Returns:
+        Bytes down and up per institution.
+
+    Raises:
+        ValueError: If a tensor's size is not known from its type.
+    """
+    form = tff.backends.mapreduce.get_map_reduce_form_for_computation(next_fn)
+    return Traffic(
+        bytes_down=type_bytes(form.prepare.type_signature.result),
+        bytes_up=type_bytes(form.work.type_signature.result),
+    )
+
+
+def type_bytes(type_spec: tff.Type) -> int:
+    """Bytes of a value of a type without sequences.
+
+    Args:
+        type_spec: Tensors, nested in structures.
+
+    Returns:
+        The bytes before encoding.
+
+    Raises:
+        ValueError: If the size of a tensor is not known.
+    """
+    if isinstance(type_spec, tff.TensorType):
+        if type_spec.shape is None or None in type_spec.shape:
+            raise ValueError(f"`type_spec` has a tensor of unknown size: {type_spec}.")
+        return (
+            int(np.prod(type_spec.shape, dtype=np.int64))
+            * np.dtype(type_spec.dtype).itemsize
+        )
+    if isinstance(type_spec, tff.StructType):
+        return sum(type_bytes(member) for member in type_spec)
+    raise ValueError(f"`type_spec` must hold tensors only, got {type_spec}.")
