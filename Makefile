@@ -13,7 +13,7 @@ python := .venv/bin/python
 set_up := python3 scripts/set_up.py
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up case-study test lint format lock clean
+.PHONY: help set-up case-study sweep test lint format lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -24,6 +24,9 @@ set-up: ## the environment in .venv; every job below calls it
 
 case-study: set-up ## three banks train one credit-risk model; writes OUTPUT_DIR
 	$(python) -m experiments.bank_case_study --output_dir='$(OUTPUT_DIR)' $(ARGS)
+
+sweep: set-up ## accuracy against heterogeneity; writes results/heterogeneity_sweep
+	$(python) -m experiments.sweep_heterogeneity --output_dir=results/heterogeneity_sweep $(ARGS)
 
 test: set-up ## all tests; ARGS goes to pytest
 	$(python) -m pytest $(ARGS)

@@ -8,7 +8,6 @@ Training flags that are not given take the scenario's values.
 """
 
 import dataclasses
-import pathlib
 
 from absl import flags
 
@@ -64,22 +63,22 @@ _TRAINING = (
 def main() -> None:
     """Runs the case study."""
     config = _config()
-    directory = pathlib.Path(_OUTPUT_DIR.value)
-    try:
-        files.check_writable(directory)
-    except OSError as error:
-        command_line.failure(f"--output_dir: can't write to {directory}: {error}")
+    directory = command_line.output_directory(_OUTPUT_DIR.value)
 
     # TensorFlow takes seconds to import; whatever can fail before, has.
     from tff_finance.evaluation import case_study
     from tff_finance.evaluation.summary import build_summary
     from tff_finance.report.console import print_case_study
     from tff_finance.runtime import local
+    from tff_finance.training.loop import TrainingDivergedError
 
-    with local.execution_context():
-        record = case_study.run_case_study(
-            config, report_progress=command_line.report_progress
-        )
+    try:
+        with local.execution_context():
+            record = case_study.run_case_study(
+                config, report_progress=command_line.report_progress
+            )
+    except TrainingDivergedError as error:
+        command_line.failure(error)
     record.write(directory / "record")
     summary = build_summary(record)
     files.write_json(directory / "summary.json", summary)
@@ -96,7 +95,7 @@ def _config() -> CaseStudyConfig:
     first = _FIRST_SEED.value
     try:
         if "hidden_units" in given:
-            given["hidden_units"] = tuple(int(u) for u in given["hidden_units"])
+            given["hidden_units"] = _widths(given["hidden_units"])
         return CaseStudyConfig(
             scenario=scenario.name,
             heterogeneity=(
@@ -110,6 +109,14 @@ def _config() -> CaseStudyConfig:
         )
     except ValueError as error:
         command_line.usage_error(error)
+
+
+def _widths(given: list[str]) -> tuple[int, ...]:
+    if not all(width.isdigit() for width in given):
+        raise ValueError(
+            f"`hidden_units` must be whole numbers such as 32,16; got {given}."
+        )
+    return tuple(int(width) for width in given)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from typing import NoReturn
 
 from absl import app, flags
 
+from tff_finance.records import files
+
 USAGE_ERROR = 2
 FAILURE = 1
 
@@ -36,6 +38,18 @@ def usage_error(message: object) -> NoReturn:
 def failure(message: object) -> NoReturn:
     """Says what went wrong, and exits with 1."""
     _exit(FAILURE, message)
+
+
+def output_directory(path: str) -> pathlib.Path:
+    """The output folder, made if missing; fails if nothing can be written there."""
+    if not path:
+        usage_error("flag --output_dir: must name a folder, got an empty text")
+    directory = pathlib.Path(path)
+    try:
+        files.check_writable(directory)
+    except OSError as error:
+        failure(f"--output_dir: can't write to {directory}: {error.strerror}")
+    return directory
 
 
 def report_progress(line: str) -> None:

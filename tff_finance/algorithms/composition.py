@@ -10,7 +10,8 @@ def compose(
     model: tff.learning.models.FunctionalModel,
     client_work: tff.learning.templates.ClientWorkProcess,
     *,
-    aggregator: tff.aggregators.WeightedAggregationFactory | None,
+    weighting: tff.learning.ClientWeighting,
+    aggregator: tff.aggregators.AggregationFactory | None,
     server_optimizer: tff.learning.optimizers.Optimizer,
 ) -> tff.learning.templates.LearningProcess:
     """Composes broadcast, client work, aggregation and a server optimizer.
@@ -19,14 +20,29 @@ def compose(
         model: Gives the initial weights and their type.
         client_work: Returns updates of the type of the trainable weights, with
             float32 weights.
-        aggregator: Defaults to the weighted mean, 0 if all weights are 0.
-        server_optimizer: Takes the aggregated update as its gradient.
+        weighting: How `client_work` weighs them.
+        aggregator: Defaults to the weighted mean. One that takes no weights, as
+            for differential privacy, counts every institution, also those of
+            weight 0, whose updates are 0.
+        server_optimizer: Takes the aggregated update as its gradient. Where that
+            isn't finite, as when all weights are 0, model and optimizer stay as
+            they are.
 
     Returns:
         The learning process.
+
+    Raises:
+        ValueError: If `aggregator` takes no weights and `weighting` isn't uniform.
     """
     weights_type = weights_lib.weights_type(model)
-    factory = aggregator or tff.aggregators.MeanFactory(no_nan_division=True)
+    factory = aggregator or tff.aggregators.MeanFactory()
+    if not isinstance(factory, tff.aggregators.WeightedAggregationFactory):
+        if weighting is not tff.learning.ClientWeighting.UNIFORM:
+            raise ValueError(
+                "`weighting` must be ClientWeighting.UNIFORM for an `aggregator` "
+                f"that takes no weights, {type(factory).__name__}; got {weighting}."
+            )
+        factory = tff.aggregators.as_weighted_aggregator(factory)
     return tff.learning.templates.compose_learning_process(
         weights_lib.build_initial_weights(model),
         tff.learning.templates.build_broadcast_process(weights_type),

@@ -25,7 +25,7 @@ def build_fed_avg(
     batches: LocalEpochs,
     server_optimizer: tff.learning.optimizers.Optimizer | None = None,
     weighting: tff.learning.ClientWeighting = tff.learning.ClientWeighting.NUM_EXAMPLES,
-    aggregator: tff.aggregators.WeightedAggregationFactory | None = None,
+    aggregator: tff.aggregators.AggregationFactory | None = None,
     gradient_estimator: GradientEstimator | None = None,
     local_rule: LocalRule | None = None,
     state_files: InstitutionStateFiles | None = None,
@@ -43,7 +43,8 @@ def build_fed_avg(
         server_optimizer: Takes the mean of the updates as its gradient; defaults
             to SGD with learning rate 1, which adds the mean delta.
         weighting: `NUM_EXAMPLES`, or `UNIFORM` over institutions with examples.
-        aggregator: Defaults to the weighted mean.
+        aggregator: Defaults to the weighted mean. One that takes no weights, as
+            for differential privacy, needs `UNIFORM`.
         gradient_estimator: Defaults to the gradient of the batch's mean loss.
         local_rule: Defaults to plain steps.
         state_files: Where a rule's institution state lies.
@@ -64,6 +65,7 @@ def build_fed_avg(
     return compose(
         model,
         client_work,
+        weighting=weighting,
         aggregator=aggregator,
         server_optimizer=server_optimizer or tff.learning.optimizers.build_sgdm(1.0),
     )

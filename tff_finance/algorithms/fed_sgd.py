@@ -22,7 +22,7 @@ def build_fed_sgd(
     *,
     server_optimizer: tff.learning.optimizers.Optimizer,
     weighting: tff.learning.ClientWeighting = tff.learning.ClientWeighting.NUM_EXAMPLES,
-    aggregator: tff.aggregators.WeightedAggregationFactory | None = None,
+    aggregator: tff.aggregators.AggregationFactory | None = None,
     gradient_estimator: GradientEstimator | None = None,
 ) -> tff.learning.templates.LearningProcess:
     """Builds FedSGD.
@@ -35,7 +35,8 @@ def build_fed_sgd(
         model: Model without batch-coupled layers.
         server_optimizer: Takes one step per round along the mean gradient.
         weighting: `NUM_EXAMPLES`, or `UNIFORM` over institutions with examples.
-        aggregator: Defaults to the weighted mean.
+        aggregator: Defaults to the weighted mean. One that takes no weights, as
+            for differential privacy, needs `UNIFORM`.
         gradient_estimator: Defaults to the gradient of the mean loss.
 
     Returns:
@@ -45,5 +46,9 @@ def build_fed_sgd(
         model, weighting=weighting, gradient_estimator=gradient_estimator
     )
     return compose(
-        model, client_work, aggregator=aggregator, server_optimizer=server_optimizer
+        model,
+        client_work,
+        weighting=weighting,
+        aggregator=aggregator,
+        server_optimizer=server_optimizer,
     )

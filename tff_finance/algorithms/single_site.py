@@ -96,7 +96,7 @@ def build_single_site(
             number = state["round"] + 1
         rows = tf.cast(update["num_examples"] * batches.epochs, tf.float64)
         metrics = collections.OrderedDict(
-            loss=update["loss_sum"] / tf.maximum(rows, 1.0),
+            loss=update["loss_sum"] / rows,
             num_examples=update["num_examples"],
         )
         weights = tff.learning.models.ModelWeights(

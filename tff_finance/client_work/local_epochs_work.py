@@ -100,7 +100,14 @@ def build_local_epochs_work(
                 learning_rate=server_state["optimizer"]["learning_rate"],
                 state=rule_state,
             )
-            files.write(institution, number, next_state)
+            # A broken or empty round must not spoil the rounds after it.
+            usable = weights_lib.all_finite((trained.trainable, next_state))
+            kept = tf.nest.map_structure(
+                lambda new, old: tf.where(usable & (num_rows > 0), new, old),
+                tuple(next_state),
+                rule_state,
+            )
+            files.write(institution, number, kept)
         # Start minus end: a gradient to server optimizers, which descend along it.
         update = weights_lib.subtract(tuple(weights.trainable), trained.trainable)
         return process.client_result(

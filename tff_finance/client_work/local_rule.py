@@ -59,6 +59,9 @@ class LocalRule:
     ) -> State:
         """The state that the institution keeps for its next round.
 
+        Where the round took no step, or anything in it is not finite, the
+        institution keeps `state` instead.
+
         Args:
             weights: Where the local steps ended.
             global_weights: Where the round began.

@@ -47,8 +47,8 @@ def client_result(
 ) -> tuple[ClientResult, Mapping[str, tf.Tensor]]:
     """Weighs an update and prepares the round's metrics.
 
-    An institution without rows has weight 0; so has one whose update is not
-    finite, and it is counted as such.
+    An institution without rows has weight 0. So has one whose update is not
+    finite: it is counted as such and left out of the mean loss.
 
     Args:
         update: One tensor per trainable weight.
@@ -71,8 +71,8 @@ def client_result(
         lambda u: tf.where(finite, u, tf.zeros_like(u)), update
     )
     sums = collections.OrderedDict(
-        loss_sum=tf.cast(loss_sum, tf.float64),
-        loss_rows=tf.cast(num_rows, tf.float64) * epochs,
+        loss_sum=tf.where(finite, tf.cast(loss_sum, tf.float64), 0.0),
+        loss_rows=tf.where(finite, tf.cast(num_rows, tf.float64) * epochs, 0.0),
         num_examples=tf.cast(num_rows, tf.int64),
         num_institutions=tf.constant(1, tf.int64),
         non_finite_updates=tf.cast(~finite, tf.int64),
@@ -91,8 +91,8 @@ def build_client_work_process(
             `client_result` makes them.
 
     Returns:
-        Client work that broadcasts `S`. Its metrics are `loss`, `num_examples`,
-        `num_institutions` and `non_finite_updates`.
+        Client work that broadcasts `S`. Its metrics are `loss` (NaN if no row
+        counts), `num_examples`, `num_institutions` and `non_finite_updates`.
     """
     state_type, weights_type, data_type = client_update.type_signature.parameter
 
@@ -102,9 +102,8 @@ def build_client_work_process(
 
     @tff.tensorflow.computation(client_update.type_signature.result[1])
     def finalize_metrics(sums: Any) -> Any:
-        rows = tf.maximum(sums["loss_rows"], 1.0)
         return collections.OrderedDict(
-            loss=sums["loss_sum"] / rows,
+            loss=sums["loss_sum"] / sums["loss_rows"],
             num_examples=sums["num_examples"],
             num_institutions=sums["num_institutions"],
             non_finite_updates=sums["non_finite_updates"],

@@ -6,6 +6,7 @@ pass (pandera) and changes nothing: no value is coerced and no row dropped.
 """
 
 import dataclasses
+import numbers
 from collections.abc import Iterator
 from typing import Literal
 
@@ -150,12 +151,15 @@ class Contract:
             ],
             nullable=False,
         )
+        named = table.loc[:, table.columns.isin(list(columns))]
+        # One of two columns of the same name would have to be chosen.
+        schema = pa.DataFrameSchema(columns, unique_column_names=True)
         try:
-            pa.DataFrameSchema(columns).validate(table, lazy=True)
+            schema.validate(named, lazy=True)
         except pandera.errors.SchemaErrors as error:
-            faults = list(_faults(error.failure_cases))
+            faults = list(_faults(error.failure_cases, named))
             raise ContractError(institution, self.name, faults) from error
-        return table[list(columns)]
+        return named[list(columns)]
 
 
 class ContractError(ValueError):
@@ -170,20 +174,36 @@ class ContractError(ValueError):
         )
 
 
-def _faults(cases: pd.DataFrame) -> Iterator[str]:
+def _faults(cases: pd.DataFrame, table: pd.DataFrame) -> Iterator[str]:
     """One line per column and broken check of pandera's failure cases."""
-    missing = cases.loc[cases["check"] == "column_in_dataframe", "failure_case"]
-    for name in missing:
+    absent = cases.loc[cases["check"] == "column_in_dataframe", "failure_case"]
+    for name in absent:
         yield f"column {name!r}: is not in the table"
-    present = cases[cases["check"] != "column_in_dataframe"]
-    not_numbers = set(present.loc[present["check"] == _NOT_A_NUMBER, "column"])
+    twice = set(table.columns[table.columns.duplicated()])
+    for name in sorted(twice):
+        yield f"column {name!r}: is in the table more than once"
+    not_numbers = set(cases.loc[cases["check"] == _NOT_A_NUMBER, "column"]) - twice
+    present = cases[~cases["column"].isin(twice)]
     for (name, check), group in present.groupby(["column", "check"], sort=False):
         if check == _NOT_A_NUMBER:
-            yield f"column {name!r}: {check}; its values are text or objects"
-        elif name not in not_numbers:
-            expected = "must not be missing" if check == "not_nullable" else check
-            example = group["failure_case"].iloc[0]
+            yield f"column {name!r}: {check}; {_example_of_type(table[name])}"
+        elif name in not_numbers:
+            continue  # a range check of text says nothing new
+        elif check == "not_nullable":
+            yield f"column {name!r}: must not be missing; {_rows(len(group))} missing"
+        else:
             yield (
-                f"column {name!r}: {expected}; {len(group)} rows are not, "
-                f"for example {example!r}"
+                f"column {name!r}: {check}; {_rows(len(group))} not, "
+                f"for example {group['failure_case'].iloc[0]!r}"
             )
+
+
+def _example_of_type(values: pd.Series) -> str:
+    text = f"{_rows(len(values))} of type {values.dtype}"
+    is_number = values.map(lambda value: isinstance(value, numbers.Number))
+    odd = values[values.notna() & ~is_number.astype(bool)]
+    return text + (f", for example {odd.iloc[0]!r}" if len(odd) else "")
+
+
+def _rows(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count} rows are"

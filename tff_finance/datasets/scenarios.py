@@ -86,7 +86,7 @@ class Scenario:
         """Probability of each segment among a bank's customers, float64[3]."""
         market = np.zeros(len(population.SEGMENTS))
         for other in self.banks:
-            market[population.SEGMENTS.index(other.segment)] += other.train_rows
+            market[population.SEGMENTS.index(other.segment)] += other.rows
         own = np.zeros(len(population.SEGMENTS))
         own[population.SEGMENTS.index(bank.segment)] = 1.0
         return (
@@ -150,7 +150,7 @@ SCARCE_LABELS = Scenario(
         for name, segment, rows in zip(
             ("bank_a", "bank_b", "bank_c"),
             population.SEGMENTS,
-            (120, 300, 750),
+            (100, 250, 500),
             strict=True,
         )
     ),

@@ -132,6 +132,7 @@ class Federated:
             method=self.name,
             model=GLOBAL,
             rounds=trained.rounds,
+            exchanges=trained.rounds,
             best_round=trained.best_round,
             seconds=trained.seconds,
             bytes_down=exchanges * per_round.bytes_down,
@@ -166,8 +167,10 @@ class Centralized:
             scorers={GLOBAL: self.learner.scorer(trained)},
             curves=_curve_rows(trained, seed, self.name, GLOBAL),
             runs=(
-                dataclasses.replace(
-                    upload_run(institutions, seed=seed, method=self.name),
+                upload_run(
+                    [table for i in institutions for table in (i.train, i.validation)],
+                    seed=seed,
+                    method=self.name,
                     rounds=trained.rounds,
                     best_round=trained.best_round,
                     seconds=trained.seconds,
@@ -201,6 +204,7 @@ class Local:
                     method=self.name,
                     model=i.institution,
                     rounds=trained.rounds,
+                    exchanges=0,
                     best_round=trained.best_round,
                     seconds=trained.seconds,
                     bytes_down=0,
@@ -223,21 +227,24 @@ def pooled(tables: Sequence[Examples]) -> Examples:
 
 
 def upload_run(
-    institutions: Sequence[TrainingExamples], *, seed: int, method: str
+    tables: Sequence[Examples],
+    *,
+    seed: int,
+    method: str,
+    rounds: int,
+    best_round: int,
+    seconds: float,
 ) -> RunRow:
-    """A run whose traffic is every training and validation row, uploaded once."""
-    values = sum(
-        table["x"].size + table["y"].size
-        for i in institutions
-        for table in (i.train, i.validation)
-    )
+    """A run for which every institution uploaded its encoded tables once."""
+    values = sum(table["x"].size + table["y"].size for table in tables)
     return RunRow(
         seed=seed,
         method=method,
         model=GLOBAL,
-        rounds=0,
-        best_round=0,
-        seconds=0.0,
+        rounds=rounds,
+        exchanges=1,
+        best_round=best_round,
+        seconds=seconds,
         bytes_down=0,
         bytes_up=values * np.dtype(np.float32).itemsize,
         validation_bytes_down=0,

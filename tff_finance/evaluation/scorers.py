@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 
 class Scorer(Protocol):
@@ -35,4 +36,12 @@ def keras_scorer(
 
 def boosting_scorer(model: HistGradientBoostingClassifier) -> Scorer:
     """A scorer from a fitted gradient-boosting classifier."""
-    return lambda x: np.asarray(model.decision_function(x))
+
+    def score(x: np.ndarray) -> np.ndarray:
+        # scikit-learn refuses a table without rows, which an institution may have.
+        if not len(x):
+            return np.zeros(0)
+        with threadpool_limits(1, user_api="openmp"):
+            return np.asarray(model.decision_function(x))
+
+    return score

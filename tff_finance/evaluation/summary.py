@@ -1,8 +1,9 @@
 """`summary.json`: the public extract of a run record."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tff_finance.evaluation.intervals import summarize
@@ -19,6 +20,9 @@ MIN_CLASS_ROWS = 5
 # Ranking metrics are none: their means would look like pooled values.
 _ROW_AVERAGES = ("accuracy", "log_loss", "brier")
 
+# What one number of the summary is about; its rows are seeds and models.
+_CELL = ["method", "scope", "institution", "metric"]
+
 
 def build_summary(record: RunRecord) -> dict[str, Any]:
     """Summarizes a run as DESIGN.md lays `summary.json` out.
@@ -26,7 +30,8 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
     Beyond it: `own_mean` and `others_mean` (means over institutions of metrics
     that are averages over rows), `to_centralized` (paired differences on all
     rows) and `to_99_percent` (rounds and bytes until validation accuracy
-    reaches 99 % of centralized training's).
+    reaches 99 % of centralized training's; their median counts a seed that never
+    does as later than all others).
 
     Args:
         record: A finished run.
@@ -55,12 +60,14 @@ class _Tables:
     def __init__(self, record: RunRecord) -> None:
         self._seeds = list(record.config["seeds"])
         self._institutions = pd.DataFrame(record.institutions)
-        self._metrics = pd.DataFrame(record.metrics)
+        # None becomes NaN, also where no value at all is defined.
+        metrics = pd.DataFrame(record.metrics).astype({"value": float})
+        self._cells = dict(tuple(metrics.groupby(_CELL, sort=False)))
+        self._metric_names = list(dict.fromkeys(metrics["metric"]))
         self._curves = pd.DataFrame(record.curves)
         self._runs = pd.DataFrame(record.runs)
         self.methods = list(record.config["methods"])
         self._names = list(dict.fromkeys(self._institutions["institution"]))
-        self._metric_names = list(dict.fromkeys(self._metrics["metric"]))
 
     def institutions(self) -> dict[str, Any]:
         """Rows of each institution; positive rate as the mean over seeds."""
@@ -82,7 +89,16 @@ class _Tables:
                 name: self._scope(method, scope, name) for name in self._names
             }
             summary[f"{scope}_mean"] = {
-                metric: summarize(self._mean_over_institutions(method, scope, metric))
+                metric: summarize(
+                    self._mean_over_institutions(method, scope, metric),
+                    reason=_first(
+                        self._reason(method, scope, name, metric)
+                        for name in self._names
+                    ),
+                    few_rows=_first(
+                        self._few_rows(scope, name) for name in self._names
+                    ),
+                )
                 for metric in _ROW_AVERAGES
             }
         return summary | self._effort(method) | {"privacy": None}
@@ -121,13 +137,7 @@ class _Tables:
     def _values(
         self, method: str, scope: str, institution: str, metric: str
     ) -> pd.DataFrame:
-        m = self._metrics
-        return m[
-            (m["method"] == method)
-            & (m["scope"] == scope)
-            & (m["institution"] == institution)
-            & (m["metric"] == metric)
-        ]
+        return self._cells[method, scope, institution, metric]
 
     def _per_seed(
         self, method: str, scope: str, institution: str, metric: str
@@ -175,8 +185,7 @@ class _Tables:
         return differences
 
     def _reason(self, method: str, scope: str, institution: str, metric: str) -> str:
-        reasons = self._values(method, scope, institution, metric)["reason"]
-        return next((reason for reason in reasons if reason), "")
+        return _first(self._values(method, scope, institution, metric)["reason"])
 
     def _few_rows(self, scope: str, institution: str) -> str:
         """Why rows are too few for an interval; empty if they are not."""
@@ -185,10 +194,13 @@ class _Tables:
             rows = rows[rows["institution"] == institution]
         elif scope == "others":
             rows = rows[rows["institution"] != institution]
-        counts = rows.groupby("seed")[["test_rows", "test_positives"]].sum().min()
-        total, positives = int(counts["test_rows"]), int(counts["test_positives"])
-        if total < MIN_TEST_ROWS or min(positives, total - positives) < MIN_CLASS_ROWS:
-            return f"too few test rows for an interval: {total}, {positives} positive"
+        per_seed = rows.groupby("seed")[["test_rows", "test_positives"]].sum()
+        for total, positives in per_seed.itertuples(index=False):
+            smaller_class = min(positives, total - positives)
+            if total < MIN_TEST_ROWS or smaller_class < MIN_CLASS_ROWS:
+                return (
+                    f"too few test rows for an interval: {total}, {positives} positive"
+                )
         return ""
 
     def _effort(self, method: str) -> dict[str, Any]:
@@ -198,9 +210,8 @@ class _Tables:
             ["bytes_down", "bytes_up", "validation_bytes_down", "validation_bytes_up"]
         ].sum()
         return {
-            "communication": {
-                # The most that a seed took; bytes are the mean over seeds.
-                "rounds": int(runs["rounds"].max()),
+            "communication": {  # means over seeds
+                "rounds": round(float(per_seed["exchanges"].max().mean())),
                 **{name: round(float(v)) for name, v in total.mean().items()},
                 "source": str(runs["source"].iloc[0]),
             },
@@ -235,6 +246,17 @@ class _Tables:
         missed = sum(value is None for value in rounds)
         reason = f"not reached in {missed} of {len(rounds)} seeds"
         return {
-            "rounds": summarize(rounds, reason=reason),
-            "bytes": summarize(volume, reason=reason),
+            "rounds": summarize(rounds, reason=reason) | _median(rounds),
+            "bytes": summarize(volume, reason=reason) | _median(volume),
+            "seeds_reached": len(rounds) - missed,
         }
+
+
+def _median(values: Sequence[float | None]) -> dict[str, float | None]:
+    """The median, which a few seeds that never get there leave well defined."""
+    median = float(np.median([np.inf if v is None else v for v in values]))
+    return {"median": median if np.isfinite(median) else None}
+
+
+def _first(reasons: Iterable[str]) -> str:
+    return next((reason for reason in reasons if reason), "")

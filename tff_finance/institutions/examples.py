@@ -22,18 +22,23 @@ def dense_examples(x: np.ndarray, y: np.ndarray, *, institution: str) -> Example
         x: Features, real[n, features].
         y: Labels 0 or 1, real[n] or real[n, 1].
         institution: Name of the institution; it seeds the order of its
-            batches and names the files of its state.
+            batches and names the folder of its state.
 
     Returns:
         `OrderedDict(x=float32[n, features], y=float32[n, 1], institution=str)`.
 
     Raises:
-        ValueError: If the rows of `x` and `y` differ in number.
+        ValueError: If the rows of `x` and `y` differ in number, or if
+            `institution` can't name a folder.
     """
-    if x.ndim != 2 or len(x) != len(y):  # noqa: PLR2004
+    if x.ndim != 2 or y.shape not in {(len(x),), (len(x), 1)}:  # noqa: PLR2004
         raise ValueError(
-            f"`x` must be [n, features] with as many rows as `y`, got "
+            "`x` must be [n, features] and `y` [n] or [n, 1], got "
             f"{x.shape} and {y.shape} from {institution!r}."
+        )
+    if institution in {"", ".", ".."} or "/" in institution:
+        raise ValueError(
+            f"`institution` must be a name without '/', got {institution!r}."
         )
     return collections.OrderedDict(
         x=np.ascontiguousarray(x, np.float32),

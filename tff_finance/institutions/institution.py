@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from tff_finance import checks
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Institution:
@@ -44,8 +46,10 @@ def split_at_random(
         The institution; every row is in exactly one of its tables.
 
     Raises:
-        ValueError: If no row is left for training.
+        ValueError: If a number is below 0 or no row is left for training.
     """
+    checks.check_at_least("validation_rows", validation_rows, 0)
+    checks.check_at_least("test_rows", test_rows, 0)
     if validation_rows + test_rows >= len(table):
         raise ValueError(
             f"`validation_rows` + `test_rows` must be below the {len(table)} rows "

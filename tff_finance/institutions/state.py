@@ -18,13 +18,15 @@ import tensorflow as tf
 StateSpec = Sequence[tf.TensorSpec]
 State = tuple[tf.Tensor, ...]
 
+_DIGITS = 8  # of the round in a file's name
+
 
 @dataclasses.dataclass(frozen=True)
 class InstitutionStateFiles:
     """Reads and writes institution state inside a TensorFlow graph.
 
     Attributes:
-        directory: Folder that holds one folder per institution.
+        directory: Folder of one training run; holds one folder per institution.
     """
 
     directory: str
@@ -42,15 +44,20 @@ class InstitutionStateFiles:
         Returns:
             The state; zeros where the institution has none yet.
         """
-        versions = tf.sort(
-            tf.io.matching_files(tf.strings.join([self._stem(institution), "*"]))
+        pattern = tf.strings.join(
+            [_glob_escape(self._stem(institution)), "[0-9]" * _DIGITS]
         )
-        newest = self._path(institution, round_number)
-        usable = tf.boolean_mask(versions, _not_after(versions, newest))
+        paths = tf.io.matching_files(pattern)
+        usable = tf.boolean_mask(
+            paths, _version(paths) <= tf.cast(round_number, tf.int64)
+        )
+
+        def newest() -> tf.Tensor:
+            path = usable[tf.argmax(_version(usable))]
+            return tf.io.parse_tensor(tf.io.read_file(path), tf.float32)
+
         flat = tf.cond(
-            tf.size(usable) > 0,
-            lambda: tf.io.parse_tensor(tf.io.read_file(usable[-1]), tf.float32),
-            lambda: tf.zeros([_size(spec)], tf.float32),
+            tf.size(usable) > 0, newest, lambda: tf.zeros([_size(spec)], tf.float32)
         )
         # A file of another model must not be taken for this one's state.
         flat = tf.ensure_shape(flat, [_size(spec)])
@@ -83,7 +90,7 @@ class InstitutionStateFiles:
         return tf.strings.join(
             [
                 self._stem(institution),
-                tf.strings.as_string(round_number, fill="0", width=8),
+                tf.strings.as_string(round_number, fill="0", width=_DIGITS),
             ]
         )
 
@@ -92,7 +99,11 @@ def _size(spec: StateSpec) -> int:
     return sum(leaf.shape.num_elements() for leaf in spec)
 
 
-def _not_after(paths: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
-    """bool[paths]: numbers of fixed width compare as their digits do."""
-    digits = tf.strings.to_number(tf.strings.substr(paths, -8, 8), tf.int64)
-    return digits <= tf.strings.to_number(tf.strings.substr(last, -8, 8), tf.int64)
+def _version(paths: tf.Tensor) -> tf.Tensor:
+    digits = tf.strings.substr(paths, -_DIGITS, _DIGITS)
+    return tf.strings.to_number(digits, tf.int64)
+
+
+def _glob_escape(path: tf.Tensor) -> tf.Tensor:
+    """A pattern that matches `path` only, whatever characters it has."""
+    return tf.strings.regex_replace(path, r"([*?\[\\])", r"\\\1")

@@ -53,7 +53,13 @@ def encode_consortium(
 
     Returns:
         The consortium. The encoder saw sums over training rows only.
+
+    Raises:
+        ValueError: If two institutions have the same name.
     """
+    names = [institution.name for institution in institutions]
+    if len(set(names)) < len(names):
+        raise ValueError(f"`institutions` must have distinct names, got {names}.")
     statistics = federated_statistics([i.train for i in institutions], contract)
     encoder = encoder_from_statistics(statistics, contract)
 

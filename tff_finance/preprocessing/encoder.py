@@ -86,15 +86,23 @@ def encoder_from_statistics(
         The encoder.
     """
     checks.check_at_least("min_category_rows", min_category_rows, 0)
-    deviation = {name: float(np.sqrt(v)) for name, v in statistics.variance.items()}
     return Encoder(
         contract=contract,
         mean=dict(statistics.mean),
-        # A constant column says nothing; it becomes 0 rather than NaN.
-        deviation={name: d if d > 0 else 1.0 for name, d in deviation.items()},
+        deviation={name: _deviation(statistics, name) for name in statistics.mean},
         with_indicator=frozenset(n for n, m in statistics.missing.items() if m > 0),
         kept_categories={
             name: tuple(c for c, rows in counts.items() if rows >= min_category_rows)
             for name, counts in statistics.category_counts.items()
         },
     )
+
+
+def _deviation(statistics: TableStatistics, name: str) -> float:
+    """Standard deviation of a column, 1 if it is constant: it becomes 0."""
+    # The variance of a constant need not be 0, as the mean carries the rounding of
+    # a sum; divided by that alone, the column would become 1 or -1. The limit is
+    # that of scikit-learn's `StandardScaler`.
+    deviation = float(np.sqrt(statistics.variance[name]))
+    rounding = statistics.rows * np.finfo(np.float64).eps * abs(statistics.mean[name])
+    return deviation if deviation > rounding else 1.0

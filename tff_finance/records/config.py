@@ -1,6 +1,7 @@
 """Configuration of an experiment as frozen values with a JSON round trip."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ class TrainingConfig:
         patience: Rounds or epochs without a better validation loss before
             training stops; the weights of the best one are kept.
         fed_sgd_patience: The same for FedSGD, whose rounds are single steps.
+        fed_sgd_validate_every: FedSGD rounds from one validation to the next.
     """
 
     hidden_units: tuple[int, ...] = (32, 16)
@@ -36,10 +38,11 @@ class TrainingConfig:
     weighting: str = "examples"
     rounds: int = 150
     fed_sgd_learning_rate: float = 1.0
-    fed_sgd_rounds: int = 800
+    fed_sgd_rounds: int = 500
     max_epochs: int = 200
     patience: int = 25
     fed_sgd_patience: int = 100
+    fed_sgd_validate_every: int = 10
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
@@ -56,6 +59,7 @@ class TrainingConfig:
             "max_epochs",
             "patience",
             "fed_sgd_patience",
+            "fed_sgd_validate_every",
         ):
             checks.check_at_least(name, getattr(self, name), 1)
 
@@ -92,8 +96,8 @@ class CaseStudyConfig:
             checks.check_in_range("seeds", seed, 0, 2**31 - 1)
 
     def to_mapping(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return dataclasses.asdict(self)
+        """As JSON holds it, lists for tuples: equal to what is read back."""
+        return json.loads(json.dumps(dataclasses.asdict(self), allow_nan=False))
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> "CaseStudyConfig":

@@ -4,7 +4,7 @@ import json
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -51,9 +51,24 @@ def write_csv(path: pathlib.Path, table: pd.DataFrame) -> None:
     write_atomically(path, lambda p: table.to_csv(p, index=False))
 
 
-def read_csv(path: pathlib.Path) -> pd.DataFrame:
-    """Reads a table that `write_csv` wrote, floats to the last digit."""
-    return pd.read_csv(path, float_precision="round_trip")
+def read_csv(path: pathlib.Path, *, text_columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Reads a table that `write_csv` wrote, floats to the last digit.
+
+    Args:
+        path: The file.
+        text_columns: Columns taken as they stand, whatever they look like.
+
+    Returns:
+        The table; an empty field is missing, or "" in a column of text.
+    """
+    table = pd.read_csv(
+        path,
+        dtype=dict.fromkeys(text_columns, str),
+        keep_default_na=False,
+        na_values=[""],
+        float_precision="round_trip",
+    )
+    return table.fillna(dict.fromkeys(text_columns, ""))
 
 
 def check_writable(directory: pathlib.Path) -> None:

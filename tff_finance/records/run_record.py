@@ -5,6 +5,7 @@ read them.
 """
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -53,10 +54,30 @@ class MetricRow:
     value: float | None
     reason: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuses NaN, and a missing value without a reason."""
+        if self.value is None and not self.reason:
+            raise ValueError(f"`reason` must say why {self.metric} is undefined.")
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(
+                f"`value` of {self.metric} must be finite or None, got {self.value}."
+            )
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CurveRow:
-    """State of training after a round, on validation rows."""
+    """State of training after a round; losses in nats per row.
+
+    Attributes:
+        seed: Repetition.
+        method: Name of the method.
+        model: "global", or the institution whose model it is.
+        round: Counted from 1.
+        training_loss: Mean over the round's rows.
+        validation_loss: Mean over validation rows.
+        validation_accuracy: Share of validation rows judged rightly.
+        non_finite_updates: Institutions whose update was left out of the round.
+    """
 
     seed: int
     method: str
@@ -65,6 +86,7 @@ class CurveRow:
     training_loss: float
     validation_loss: float
     validation_accuracy: float
+    non_finite_updates: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,7 +97,8 @@ class RunRow:
         seed: Repetition.
         method: Name of the method.
         model: "global", or the institution whose model it is.
-        rounds: Rounds (references: epochs) that were run.
+        rounds: Rounds (references: epochs; boosting: trees) that were run.
+        exchanges: Rounds in which something went between server and institutions.
         best_round: The one whose weights were kept.
         seconds: Wall time of training.
         bytes_down: From server to institutions, all rounds.
@@ -90,6 +113,7 @@ class RunRow:
     method: str
     model: str
     rounds: int
+    exchanges: int
     best_round: int
     seconds: float
     bytes_down: int
@@ -127,8 +151,9 @@ class RunRecord:
 
     def write(self, directory: pathlib.Path) -> None:
         """Writes `run.json` and a CSV file for each kind of row, atomically."""
-        for kind in _ROW_KINDS:
-            files.write_csv(directory / _file_name(kind), _frame(getattr(self, kind)))
+        for kind, row_type in _ROW_KINDS.items():
+            table = _frame(getattr(self, kind), row_type)
+            files.write_csv(directory / _file_name(kind), table)
         header = {
             "schema": SCHEMA_VERSION,
             "experiment": self.experiment,
@@ -157,7 +182,7 @@ class RunRecord:
                 f"version reads up to {SCHEMA_VERSION}: update tff_finance."
             )
         rows = {
-            kind: _rows(files.read_csv(directory / _file_name(kind)), row_type)
+            kind: _read_rows(directory / _file_name(kind), row_type)
             for kind, row_type in _ROW_KINDS.items()
         }
         return cls(
@@ -181,16 +206,20 @@ def _file_name(kind: str) -> str:
     return "score_histograms.csv.gz" if kind == "histograms" else f"{kind}.csv"
 
 
-def _frame(rows: Sequence[Any]) -> pd.DataFrame:
-    return pd.DataFrame([dataclasses.asdict(row) for row in rows])
+def _frame(rows: Sequence[Any], row_type: type) -> pd.DataFrame:
+    # With no rows, the columns' names keep the file readable.
+    names = [field.name for field in dataclasses.fields(row_type)]
+    return pd.DataFrame([dataclasses.asdict(row) for row in rows], columns=names)
 
 
-def _rows(frame: pd.DataFrame, row_type: type) -> tuple[Any, ...]:
-    text = {f.name for f in dataclasses.fields(row_type) if f.type is str}
+def _read_rows(path: pathlib.Path, row_type: type) -> tuple[Any, ...]:
+    # Names stay text, also that of a bank called "NA" or "007".
+    text = [field.name for field in dataclasses.fields(row_type) if field.type is str]
+    frame = files.read_csv(path, text_columns=text)
     return tuple(
         row_type(
             **{
-                str(name): ("" if name in text else None) if pd.isna(value) else value
+                str(name): None if pd.isna(value) else value
                 for name, value in record.items()
             }
         )

@@ -8,40 +8,66 @@ import rich.console
 import rich.table
 
 _LABELS = {
-    "local": "local (each bank alone)",
+    "local": "local, each bank alone",
     "fed_avg": "FedAvg",
     "fed_sgd": "FedSGD",
-    "centralized": "centralized (rows pooled)",
-    "gradient_boosting": "gradient boosting (rows pooled)",
+    "centralized": "centralized, rows pooled",
+    "gradient_boosting": "gradient boosting, pooled",
 }
 
-CAUTION = """\
-The population is synthetic and ours, made to examine a published claim; it says
-nothing about any real bank. One law of default holds for the whole market. A
-bank that saw only its own segment has learnt the part of the law that matters
-there: its model is good at home and poor on customers unlike its own. That is
-where the gap on other banks' rows comes from; it vanishes as the banks' customers
-become alike (--heterogeneity=0) or if one rule serves all customers."""
+_POPULATION = (
+    "The population is synthetic and ours, made to examine a published claim; it says "
+    "nothing about any real bank's customers."
+)
+
+# Why the effect arises in each scenario, and when it does not.
+_WHY = {
+    "market": (
+        "One law of default holds for the whole market, and a bank that serves one "
+        "segment learns the part that matters there: its model is good at home and "
+        "poor on customers unlike its own. The gap on other banks' rows shrinks as "
+        "the banks' customers become alike (--heterogeneity=0) and would vanish if "
+        "one rule served all segments. Whether a bank gains on the customers it has "
+        "is another question: see the second table, and --scenario=scarce_labels."
+    ),
+    "scarce_labels": (
+        "The banks' customers differ mildly, but labels are few: a bank gains on its "
+        "own customers because the others' labels teach it what its own are too few "
+        "to teach. The gain shrinks with the number of its own labels, and would "
+        "vanish if these were enough."
+    ),
+}
 
 
 def print_case_study(
     summary: Mapping[str, Any], console: rich.console.Console | None = None
 ) -> None:
-    """Prints the headline, each bank's gain, the cost of exchange, and a caution."""
-    console = console or rich.console.Console()
-    console.print()
+    """Prints headline, gain per bank, cost of exchange, and what to make of it.
+
+    Args:
+        summary: The content of `summary.json`.
+        console: Where to; standard output if None.
+    """
+    console = console or rich.console.Console(highlight=False)
+    config = summary["config"]
+    seeds = len(summary["seeds"])
+    console.print(
+        f"\nScenario {config['scenario']}, heterogeneity {config['heterogeneity']:g}; "
+        f"mean of {seeds} seed{'s' if seeds > 1 else ''} ± half width of the 95 % "
+        "interval over seeds. n/a: summary.json gives the reason.\n"
+    )
     console.print(_headline(summary))
     if summary["gain"]:
         console.print(_gains(summary))
     if summary["to_99_percent"]:
         console.print(_exchange(summary))
-    console.print(CAUTION)
+    console.print(f"{_POPULATION} {_WHY.get(config['scenario'], '')}")
 
 
 def format_percent(value: Mapping[str, Any], *, sign: bool = False) -> str:
-    """A share in percent with its interval's half width, or why there is none."""
+    """A share in percent, with half the width of its interval if it has one."""
     if value["mean"] is None:
-        return f"n/a ({value['reason']})"
+        return "n/a"
     text = f"{100 * value['mean']:{'+' if sign else ''}.1f}"
     if value["ci95"] is None:
         return text
@@ -50,16 +76,14 @@ def format_percent(value: Mapping[str, Any], *, sign: bool = False) -> str:
 
 
 def _headline(summary: Mapping[str, Any]) -> rich.table.Table:
-    config = summary["config"]
     table = _table(
-        f"Scenario {config['scenario']}, heterogeneity {config['heterogeneity']:g}: "
-        f"accuracy in % on test rows, mean of {len(summary['seeds'])} seeds ± half "
-        "width of the 95 % interval",
-        "own rows, mean of banks",
-        "other banks' rows, mean of banks",
+        "Accuracy in % on test rows",
+        "own rows",
+        "other banks'",
         "all rows",
-        "AUC, all rows",
+        "AUC, all",
     )
+    table.caption = "own rows, other banks': mean over the banks"
     for name, method in summary["methods"].items():
         auc = method["pooled"]["auc"]["mean"]
         table.add_row(
@@ -73,35 +97,41 @@ def _headline(summary: Mapping[str, Any]) -> rich.table.Table:
 
 
 def _gains(summary: Mapping[str, Any]) -> rich.table.Table:
-    methods = [name for name in summary["methods"] if name != "local"]
+    banks = list(summary["gain"])
     table = _table(
-        "Gain over the bank's own model on its own customers, in points of accuracy",
-        "training rows",
-        "local accuracy",
-        *[_label(name) for name in methods],
+        "What each bank gains on its own customers: accuracy minus that of its own "
+        "model, in points",
+        *banks,
     )
-    for bank, gains in summary["gain"].items():
-        table.add_row(
-            bank,
-            f"{summary['institutions'][bank]['train_rows']:,}",
-            format_percent(summary["methods"]["local"]["own"][bank]["accuracy"]),
-            *[format_percent(gains[name]["accuracy"], sign=True) for name in methods],
-        )
+    rows = [f"{summary['institutions'][bank]['train_rows']:,}" for bank in banks]
+    table.add_row("training rows", *rows)
+    own = summary["methods"]["local"]["own"]
+    table.add_row(
+        "accuracy of its own model, %",
+        *[format_percent(own[bank]["accuracy"]) for bank in banks],
+    )
+    for name in summary["methods"]:
+        if name != "local":
+            gains = [summary["gain"][bank][name]["accuracy"] for bank in banks]
+            table.add_row(_label(name), *[format_percent(g, sign=True) for g in gains])
     return table
 
 
 def _exchange(summary: Mapping[str, Any]) -> rich.table.Table:
     table = _table(
-        "Until validation accuracy is 99 % of centralized training's",
-        "rounds",
-        "kB exchanged, all banks",
-        "accuracy minus centralized, points",
+        "Exchange until validation accuracy is 99 % of centralized training's, and "
+        "accuracy on all rows at the end, in points",
+        "seeds",
+        "median rounds",
+        "median kB, all banks",
+        "end minus centralized",
     )
     for name, reach in summary["to_99_percent"].items():
         table.add_row(
             _label(name),
-            _number(reach["rounds"]),
-            _number(reach["bytes"], scale=1e-3),
+            f"{reach['seeds_reached']} of {len(summary['seeds'])}",
+            _number(reach["rounds"]["median"]),
+            _number(reach["bytes"]["median"], scale=1e-3),
             format_percent(summary["to_centralized"][name]["accuracy"], sign=True),
         )
     return table
@@ -111,15 +141,17 @@ def _label(method: str) -> str:
     return _LABELS.get(method, method)
 
 
-def _number(value: Mapping[str, Any], *, scale: float = 1.0) -> str:
-    if value["mean"] is None:
-        return str(value["reason"])
-    return f"{scale * value['mean']:,.0f}"
+def _number(value: float | None, *, scale: float = 1.0) -> str:
+    return "n/a" if value is None else f"{scale * value:,.0f}"
 
 
 def _table(title: str, *columns: str) -> rich.table.Table:
     table = rich.table.Table(
-        title=title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption_justify="left",
+        box=rich.box.SIMPLE_HEAD,
     )
     table.add_column("")
     for column in columns:

@@ -27,20 +27,14 @@ def execution_context() -> Iterator[None]:
         with tff.framework.get_context_stack().install(context):
             yield
     finally:
-        # TFF ends its worker when nothing refers to the context any more.
+        # Killed here, and reaped by TFF when nothing refers to the context any
+        # more: TFF itself sends SIGINT, which background jobs ignore, and waits.
+        for worker in _workers():
+            if worker.pid not in before:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    worker.kill()
         context = None
         gc.collect()
-        _end([worker for worker in _workers() if worker.pid not in before])
-
-
-def _end(processes: list[psutil.Process]) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _, alive = psutil.wait_procs(processes, timeout=5)
-    for process in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
 
 
 def _workers() -> list[psutil.Process]:

@@ -9,7 +9,16 @@ import tensorflow_federated as tff
 
 KerasBuilder = Callable[[], tf.keras.Model]
 
-_BATCH_COUPLED = (tf.keras.layers.BatchNormalization, tf.keras.layers.Dropout)
+_REFUSED_LAYERS = (
+    # Couple the rows of a batch.
+    tf.keras.layers.BatchNormalization,
+    tf.keras.layers.experimental.SyncBatchNormalization,
+    # Draw random numbers.
+    tf.keras.layers.Dropout,
+    tf.keras.layers.AlphaDropout,
+    tf.keras.layers.GaussianDropout,
+    tf.keras.layers.GaussianNoise,
+)
 
 
 def functional_model(
@@ -29,9 +38,10 @@ def functional_model(
         The functional model, with the built model's weights as initial ones.
 
     Raises:
-        ValueError: If a layer couples the rows of a batch or draws random
-            numbers, or if the model carries regularisation losses, which the
-            functional form would drop without a word.
+        ValueError: If the output is not one logit per row, if a layer couples
+            the rows of a batch or draws random numbers, or if the model carries
+            regularisation losses or weight constraints, which the functional
+            form would drop without a word.
     """
     keras_model = build_keras_model()
     _refuse_unsupported(keras_model)
@@ -59,7 +69,7 @@ def initial_weights(
 
 def _refuse_unsupported(model: tf.keras.Model) -> None:
     for layer in model.submodules:
-        if isinstance(layer, _BATCH_COUPLED):
+        if isinstance(layer, _REFUSED_LAYERS):
             raise ValueError(
                 f"Layer {layer.name!r} is a {type(layer).__name__}, which federated "
                 "training can't take over: use layers that treat each row alike, "
@@ -70,8 +80,17 @@ def _refuse_unsupported(model: tf.keras.Model) -> None:
             f"`build_keras_model` must give one logit per row, got output shape "
             f"{model.output_shape}."
         )
+    if getattr(model.layers[-1], "activation", None) is tf.keras.activations.sigmoid:
+        raise ValueError(
+            "`build_keras_model` must end in a logit; its last layer applies a "
+            "sigmoid, which loss and scores apply themselves: leave it out."
+        )
     if model.losses:
         raise ValueError(
             "`build_keras_model` has regularisation losses, which would be dropped: "
             "use weight decay in the optimizer instead."
+        )
+    if any(v.constraint is not None for v in model.trainable_variables):
+        raise ValueError(
+            "`build_keras_model` has weight constraints, which would be dropped."
         )

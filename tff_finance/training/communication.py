@@ -52,12 +52,11 @@ def type_bytes(type_spec: tff.Type) -> int:
         ValueError: If the size of a tensor is not known.
     """
     if isinstance(type_spec, tff.TensorType):
-        if type_spec.shape is None or None in type_spec.shape:
+        # Text has no fixed size: NumPy says 0.
+        element_bytes = np.dtype(type_spec.dtype).itemsize
+        if type_spec.shape is None or None in type_spec.shape or not element_bytes:
             raise ValueError(f"`type_spec` has a tensor of unknown size: {type_spec}.")
-        return (
-            int(np.prod(type_spec.shape, dtype=np.int64))
-            * np.dtype(type_spec.dtype).itemsize
-        )
+        return int(np.prod(type_spec.shape, dtype=np.int64)) * element_bytes
     if isinstance(type_spec, tff.StructType):
         return sum(type_bytes(member) for member in type_spec)
     raise ValueError(f"`type_spec` must hold tensors only, got {type_spec}.")

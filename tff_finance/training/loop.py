@@ -39,12 +39,21 @@ class StoppingRule:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """State of training after a round; losses in nats per row."""
+    """State of training after a round.
+
+    Attributes:
+        round: Counted from 1.
+        training_loss: Mean over the round's rows, in nats.
+        validation_loss: Mean over validation rows, in nats.
+        validation_accuracy: Share of validation rows judged rightly.
+        non_finite_updates: Institutions whose update was left out of the round.
+    """
 
     round: int
     training_loss: float
     validation_loss: float
     validation_accuracy: float
+    non_finite_updates: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -156,4 +165,5 @@ def _curve_point(
         training_loss=training_loss,
         validation_loss=validation.loss,
         validation_accuracy=validation.accuracy,
+        non_finite_updates=int(work.get("non_finite_updates", 0)),
     )

@@ -1,0 +1,88 @@
+"""The case study at several heterogeneities: where does the gain come from?
+
+Runs local, FedAvg and centralized training at each level and writes a
+summary.json per level, sweep.csv and the picture sweep.png to --output_dir.
+"""
+
+import dataclasses
+
+from absl import flags
+
+from experiments import command_line
+from tff_finance.records import files
+from tff_finance.records.config import CaseStudyConfig
+
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder; made if missing.")
+_SCENARIO = flags.DEFINE_enum(
+    "scenario", "market", ["market", "scarce_labels"], "Scenario to sweep."
+)
+_LEVELS = flags.DEFINE_list(
+    "levels", ["0", "0.5", "0.8", "0.9", "0.95", "1"], "Heterogeneities, 0 to 1."
+)
+_SEEDS = flags.DEFINE_integer("seeds", 5, "Number of repetitions.", lower_bound=1)
+_FIRST_SEED = flags.DEFINE_integer(
+    "first_seed", 0, "First seed; the others follow.", lower_bound=0
+)
+_ROUNDS = flags.DEFINE_integer(
+    "rounds", None, "Most FedAvg rounds. Default: the scenario's."
+)
+_MAX_EPOCHS = flags.DEFINE_integer(
+    "max_epochs", None, "Most epochs of local and centralized. Default: the scenario's."
+)
+
+
+def main() -> None:
+    """Runs the sweep."""
+    configs = _configs()
+    directory = command_line.output_directory(_OUTPUT_DIR.value)
+
+    # TensorFlow takes seconds to import; whatever can fail before, has.
+    from tff_finance.evaluation import case_study
+    from tff_finance.evaluation.summary import build_summary
+    from tff_finance.report.heterogeneity_figure import (
+        draw_heterogeneity_sweep,
+        sweep_table,
+    )
+    from tff_finance.runtime import local
+
+    summaries = []
+    with local.execution_context():
+        for config in configs:
+            level = f"heterogeneity_{config.heterogeneity:g}"
+            command_line.report_progress(level)
+            record = case_study.run_case_study(
+                config, report_progress=command_line.report_progress
+            )
+            record.write(directory / level / "record")
+            summaries.append(build_summary(record))
+            files.write_json(directory / level / "summary.json", summaries[-1])
+    files.write_csv(directory / "sweep.csv", sweep_table(summaries))
+    draw_heterogeneity_sweep(summaries, directory / "sweep.png")
+    command_line.report_progress(f"Wrote {directory / 'sweep.png'} and sweep.csv.")
+
+
+def _configs() -> list[CaseStudyConfig]:
+    """One configuration per level; a usage error if a flag makes no sense."""
+    from tff_finance.datasets.scenarios import SCENARIOS
+
+    scenario = SCENARIOS[_SCENARIO.value]
+    given = {f.name: f.value for f in (_ROUNDS, _MAX_EPOCHS) if f.value is not None}
+    first = _FIRST_SEED.value
+    try:
+        return [
+            CaseStudyConfig(
+                scenario=scenario.name,
+                heterogeneity=float(level),
+                seeds=tuple(range(first, first + _SEEDS.value)),
+                methods=("local", "fed_avg", "centralized"),
+                training=dataclasses.replace(scenario.training, **given),
+            )
+            for level in _LEVELS.value
+        ]
+    except ValueError as error:
+        command_line.usage_error(error)
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("output_dir")
+    command_line.run(main)

@@ -1,0 +1,78 @@
+"""The local loop: what estimator, rule and optimizer are each given."""
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_federated as tff
+
+from tff_finance.client_work.batches import LocalEpochs
+from tff_finance.client_work.gradient_estimator import GradientEstimate
+from tff_finance.client_work.local_rule import LocalRule
+from tff_finance.client_work.local_training import LocalTraining
+
+RATE = 0.1
+X = np.array([[1.0], [2.0], [4.0], [8.0], [16.0]], np.float32)
+Y = -X
+
+
+def sum_of_batch(trainable, non_trainable, x, y):
+    """Pretends that the gradient is the batch's sum and the loss the weight."""
+    tf.debugging.assert_equal(non_trainable[0], 7.0)
+    tf.debugging.assert_equal(y, -x)
+    return GradientEstimate((tf.reduce_sum(x),), trainable[0])
+
+
+class Recording(LocalRule):
+    """Adds up all that a rule is given, weighted so that each part shows."""
+
+    def correct(self, gradient, *, weights, global_weights, state):
+        parts = zip(gradient, weights, global_weights, state, strict=True)
+        return tuple(g + 0.1 * w + 0.01 * start + 0.001 * s for g, w, start, s in parts)
+
+
+def run(rule, optimizer, *, epochs=2, rows=5):
+    """From the weight 3, with rule state 5; also returns the optimizer's spec."""
+    training = LocalTraining(
+        optimizer=optimizer, gradient_estimator=sum_of_batch, local_rule=rule
+    )
+    plan = LocalEpochs(epochs=epochs, batch_size=2, shuffle=False).plan(
+        tf.constant(rows), tf.constant([0, 0])
+    )
+    return training.run(
+        trainable=(tf.constant(3.0),),
+        non_trainable=(tf.constant(7.0),),
+        optimizer_state=tf.nest.map_structure(
+            tf.convert_to_tensor, optimizer.initialize((tf.TensorSpec([]),))
+        ),
+        rule_state=(tf.constant(5.0),),
+        x=tf.constant(X[:rows]),
+        y=tf.constant(Y[:rows]),
+        plan=plan,
+    )
+
+
+def test_each_step_has_its_batch_and_its_correction():
+    optimizer = tff.learning.optimizers.build_sgdm(RATE, momentum=0.5)
+    result = run(Recording(), optimizer)
+    weight, velocity, loss_sum = 3.0, 0.0, 0.0
+    for rows in 2 * [[0, 1], [2, 3], [4]]:
+        loss_sum += weight * len(rows)
+        gradient = X[rows].sum() + 0.1 * weight + 0.01 * 3.0 + 0.001 * 5.0
+        velocity = 0.5 * velocity + gradient
+        weight -= RATE * velocity
+    np.testing.assert_allclose(result.trainable[0], weight, rtol=1e-6)
+    np.testing.assert_allclose(result.loss_sum, loss_sum, rtol=1e-5)
+    np.testing.assert_allclose(
+        result.optimizer_state["accumulator"][0], velocity, rtol=1e-6
+    )
+
+
+def test_the_plain_rule_corrects_nothing_and_keeps_nothing():
+    result = run(LocalRule(), tff.learning.optimizers.build_sgdm(RATE), epochs=1)
+    np.testing.assert_allclose(result.trainable[0], 3.0 - RATE * X.sum(), rtol=1e-6)
+    assert LocalRule().state_spec((tf.TensorSpec([]),)) == ()
+
+
+def test_without_rows_nothing_moves():
+    result = run(Recording(), tff.learning.optimizers.build_sgdm(RATE), rows=0)
+    assert result.trainable[0] == 3.0
+    assert result.loss_sum == 0.0

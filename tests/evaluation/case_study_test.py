@@ -1,0 +1,214 @@
+"""The case study in small: deterministic, and blind to test rows."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from tff_finance.datasets import scenarios
+from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
+from tff_finance.evaluation import case_study
+from tff_finance.evaluation.summary import build_summary
+from tff_finance.preprocessing.consortium import encode_consortium
+from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
+
+TRAINING = TrainingConfig(
+    hidden_units=(4,),
+    batch_size=64,
+    rounds=3,
+    fed_sgd_rounds=12,
+    max_epochs=3,
+)
+LABEL = CREDIT_CONTRACT.label
+
+pytestmark = pytest.mark.usefixtures("tff_context")
+
+
+def small(scenario):
+    """A scenario with few rows and everything else as published."""
+    banks = tuple(
+        dataclasses.replace(
+            bank, train_rows=150 + 40 * number, validation_rows=60, test_rows=80
+        )
+        for number, bank in enumerate(scenario.banks)
+    )
+    return dataclasses.replace(scenario, banks=banks)
+
+
+@pytest.fixture(autouse=True)
+def small_scenarios(monkeypatch):
+    for name, scenario in list(scenarios.SCENARIOS.items()):
+        monkeypatch.setitem(scenarios.SCENARIOS, name, small(scenario))
+
+
+def config(**options):
+    defaults = {
+        "scenario": "scarce_labels",
+        "heterogeneity": 0.3,
+        "seeds": (0, 1),
+        "methods": METHODS,
+        "training": TRAINING,
+    }
+    return CaseStudyConfig(**defaults | options)
+
+
+def run(**options):
+    lines = []
+    return case_study.run_case_study(config(**options), report_progress=lines.append)
+
+
+@pytest.fixture(scope="module")
+def record(tff_context):
+    """One run that several tests look at."""
+    del tff_context
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, scenario in list(scenarios.SCENARIOS.items()):
+            monkeypatch.setitem(scenarios.SCENARIOS, name, small(scenario))
+        return run()
+
+
+def without_seconds(runs):
+    return [dataclasses.replace(row, seconds=0.0) for row in runs]
+
+
+def test_same_config_and_seed_give_the_same_numbers(record):
+    """Also from newly built processes, and for each seed by itself."""
+    again = run(seeds=(1,))
+    for kind in ("institutions", "metrics", "curves", "histograms"):
+        expected = [row for row in getattr(record, kind) if row.seed == 1]
+        assert list(getattr(again, kind)) == expected, kind
+        assert expected
+    assert without_seconds(again.runs) == without_seconds(
+        [row for row in record.runs if row.seed == 1]
+    )
+
+
+def test_another_seed_redraws_everything(record):
+    first, second = (
+        [
+            dataclasses.replace(row, seed=0)
+            for row in record.metrics
+            if row.seed == seed and row.metric == "log_loss"
+        ]
+        for seed in (0, 1)
+    )
+    assert len(first) == len(second)
+    assert not set(first) & set(second)
+
+
+def test_record_is_complete(record):
+    assert record.experiment == "bank_case_study"
+    assert record.config == config().to_mapping()
+    assert {row.method for row in record.metrics} == set(METHODS)
+    assert {row.method for row in record.runs} == set(METHODS)
+    assert {row.method for row in record.curves} == set(METHODS) - {"gradient_boosting"}
+    assert len(record.institutions) == 2 * 3
+    for row in record.institutions:
+        assert row.test_rows == 80
+        assert 0 < row.test_positives < 80
+    versions = record.versions
+    assert {"python", "tensorflow", "tensorflow-federated", "numpy"} <= set(versions)
+
+
+def test_summary_of_a_real_run_is_json(record):
+    summary = build_summary(record)
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert set(summary["to_99_percent"]) == {"fed_avg", "fed_sgd"}
+
+
+def test_seeds_share_traced_computations(monkeypatch):
+    built = []
+    build_methods = case_study.build_methods
+
+    def counting(*arguments):
+        built.append(arguments)
+        return build_methods(*arguments)
+
+    monkeypatch.setattr(case_study, "build_methods", counting)
+    record = run(seeds=(0, 1, 2), methods=("gradient_boosting",))
+    assert {row.seed for row in record.runs} == {0, 1, 2}
+    assert len({arguments[1] for arguments in built}) == len(built)
+
+
+def test_a_seed_draws_tables_that_only_it_draws():
+    scenario = small(scenarios.SCENARIOS["market"])
+    first, again, other = (
+        case_study.draw_institutions(scenario, seed) for seed in (1, 1, 2)
+    )
+    for left, right, stranger, bank in zip(
+        first, again, other, scenario.banks, strict=True
+    ):
+        assert left.name == bank.name
+        sizes = (len(left.train), len(left.validation), len(left.test))
+        assert sizes == (bank.train_rows, bank.validation_rows, bank.test_rows)
+        assert left.train.equals(right.train)
+        assert left.test.equals(right.test)
+        assert not left.train.equals(stranger.train)
+
+
+def test_progress_is_told_for_every_seed_and_method():
+    lines = []
+    case_study.run_case_study(
+        config(methods=("gradient_boosting",)), report_progress=lines.append
+    )
+    assert ["gradient_boosting" in line for line in lines] == [True, True]
+    assert lines[0].startswith("seed 0")
+    assert lines[1].startswith("seed 1")
+
+
+def spoil_test_rows(institution):
+    """Labels flipped, features those of quite other customers."""
+    rng = np.random.default_rng(5)
+    test = institution.test
+    test = test.iloc[rng.permutation(len(test))].reset_index(drop=True)
+    spoilt = test.assign(
+        **{LABEL: 1 - test[LABEL]},
+        age=90.0,
+        annual_income=4e6,
+        loan_to_value=np.nan,
+        housing="own",
+        debt_to_income=3.0,
+    )
+    CREDIT_CONTRACT.validate(spoilt, institution=institution.name)
+    return dataclasses.replace(institution, test=spoilt)
+
+
+def test_nothing_before_the_final_evaluation_reads_test_rows():
+    """Trained models, curves and rounds are the same to the last bit."""
+    scenario = small(scenarios.SCENARIOS["scarce_labels"])
+    institutions = case_study.draw_institutions(scenario, 0)
+    clean, spoilt = (
+        encode_consortium(version, CREDIT_CONTRACT)
+        for version in (institutions, [spoil_test_rows(i) for i in institutions])
+    )
+    for name, rows in spoilt.test.items():
+        assert not np.array_equal(rows["x"], clean.test[name]["x"])
+    probes = clean.training[0].validation["x"]
+    width = len(clean.encoder.feature_names)
+    methods = case_study.build_methods(METHODS, width, TRAINING)
+    for method in methods:
+        left, right = (
+            method.fit(consortium.training, seed=0) for consortium in (clean, spoilt)
+        )
+        assert left.curves == right.curves
+        assert without_seconds(left.runs) == without_seconds(right.runs)
+        assert list(left.scorers) == list(right.scorers)
+        for name, scorer in left.scorers.items():
+            np.testing.assert_array_equal(scorer(probes), right.scorers[name](probes))
+
+
+def test_test_rows_decide_the_final_metrics(record, monkeypatch):
+    """Shows that spoiling them would be seen."""
+    draw = case_study.draw_institutions
+    monkeypatch.setattr(
+        case_study,
+        "draw_institutions",
+        lambda scenario, seed: [spoil_test_rows(i) for i in draw(scenario, seed)],
+    )
+    method = "gradient_boosting"
+    spoilt = run(seeds=(0,), methods=(method,))
+    expected = [r for r in record.metrics if r.seed == 0 and r.method == method]
+    for left, right in zip(spoilt.metrics, expected, strict=True):
+        if left.metric == "log_loss":
+            assert left.value > right.value

@@ -1,0 +1,166 @@
+"""Methods behind one interface: what each may see, returns and says it cost."""
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
+
+from tff_finance.evaluation.gradient_boosting import GradientBoosting
+from tff_finance.evaluation.method_suite import build_methods
+from tff_finance.evaluation.methods import pooled, upload_run
+from tff_finance.evaluation.scorers import boosting_scorer, keras_scorer
+from tff_finance.institutions.examples import dense_examples
+from tff_finance.preprocessing.consortium import TrainingExamples
+from tff_finance.records.config import METHODS, TrainingConfig
+from tff_finance.tasks import keras_models
+from tff_finance.tasks.risk import build_risk_model
+
+FEATURES = 3
+TRAINING = TrainingConfig(
+    hidden_units=(2,),
+    batch_size=16,
+    rounds=3,
+    fed_sgd_rounds=3,
+    max_epochs=2,
+)
+MODEL_BYTES = 4 * (FEATURES * 2 + 2 + 2 + 1)
+
+
+def institution(name, train_rows, validation_rows, seed):
+    rng = np.random.default_rng(seed)
+
+    def examples(rows):
+        x = rng.normal(size=(rows, FEATURES))
+        return dense_examples(x, x[:, 0] > 0, institution=name)
+
+    return TrainingExamples(
+        institution=name,
+        train=examples(train_rows),
+        validation=examples(validation_rows),
+    )
+
+
+@pytest.fixture(scope="module")
+def institutions():
+    return [institution("bank_a", 40, 10, 1), institution("bank_b", 25, 7, 2)]
+
+
+@pytest.fixture(scope="module")
+def fitted(tff_context, institutions):
+    del tff_context
+    methods = build_methods(METHODS, FEATURES, TRAINING)
+    return {method.name: method.fit(institutions, seed=6) for method in methods}
+
+
+def test_one_model_for_all_or_one_for_each(fitted):
+    assert list(fitted) == list(METHODS)
+    for name, result in fitted.items():
+        expected = ["bank_a", "bank_b"] if name == "local" else ["global"]
+        assert list(result.scorers) == expected
+        assert [run.model for run in result.runs] == expected
+        assert {run.method for run in result.runs} == {name}
+        assert {run.seed for run in result.runs} == {6}
+
+
+def test_scorers_give_one_logit_per_row(fitted):
+    x = np.random.default_rng(0).normal(size=(11, FEATURES)).astype(np.float32)
+    for result in fitted.values():
+        for scorer in result.scorers.values():
+            assert scorer(x).shape == (11,)
+            assert scorer(x[:0]).shape == (0,)
+            assert np.isfinite(scorer(x)).all()
+
+
+def test_traffic_of_federated_methods(fitted):
+    """Two banks; every round validates in FedAvg, only the last in FedSGD."""
+    for name, downlink_extra, validations in (("fed_avg", 12, 3), ("fed_sgd", 8, 1)):
+        (run,) = fitted[name].runs
+        assert run.rounds == 3
+        assert run.bytes_down == 2 * 3 * (MODEL_BYTES + downlink_extra)
+        assert run.bytes_up == 2 * 3 * (MODEL_BYTES + 44)
+        assert run.validation_bytes_down == 2 * validations * MODEL_BYTES
+        assert run.validation_bytes_up == 2 * validations * 24
+        assert run.source == "type signature"
+        assert len(fitted[name].curves) == validations
+
+
+def test_traffic_of_references(fitted):
+    rows = 40 + 10 + 25 + 7
+    (run,) = fitted["centralized"].runs
+    assert run.bytes_up == rows * (FEATURES + 1) * 4
+    assert run.bytes_down == run.validation_bytes_up == run.validation_bytes_down == 0
+    assert run.source == "encoded rows, uploaded once"
+    (run,) = fitted["gradient_boosting"].runs  # which reads no validation rows
+    assert run.bytes_up == (40 + 25) * (FEATURES + 1) * 4
+    for run in fitted["local"].runs:
+        assert run.exchanges == run.bytes_down == run.bytes_up == 0
+        assert run.validation_bytes_up == run.validation_bytes_down == 0
+
+
+def test_upload_counts_every_row_once(institutions):
+    tables = [institutions[0].train, institutions[0].validation]
+    run = upload_run(
+        tables, seed=1, method="centralized", rounds=9, best_round=5, seconds=2.0
+    )
+    assert run.bytes_up == (40 + 10) * 4 * 4
+    assert (run.exchanges, run.rounds, run.best_round) == (1, 9, 5)
+
+
+def test_pooled_rows(institutions):
+    rows = pooled([i.train for i in institutions])
+    assert rows["x"].shape == (65, FEATURES)
+    np.testing.assert_array_equal(rows["x"][40:], institutions[1].train["x"])
+    np.testing.assert_array_equal(rows["y"][:40], institutions[0].train["y"])
+
+
+def test_local_model_is_the_same_whoever_else_takes_part(tff_context, institutions):
+    del tff_context
+    (local,) = build_methods(("local",), FEATURES, TRAINING)
+    together = local.fit(institutions, seed=6)
+    alone = local.fit(institutions[1:], seed=6)
+    x = institutions[0].train["x"]
+    np.testing.assert_array_equal(
+        together.scorers["bank_b"](x), alone.scorers["bank_b"](x)
+    )
+    # Its own validation rows alone decide when it stops.
+    own = tuple(row for row in together.curves if row.model == "bank_b")
+    assert own == alone.curves
+    other = together.scorers["bank_a"](x)
+    assert np.abs(other - together.scorers["bank_b"](x)).max() > 1e-3
+
+
+def test_gradient_boosting_is_scikit_learn_on_pooled_rows(institutions):
+    result = GradientBoosting(name="gradient_boosting").fit(institutions, seed=6)
+    x = np.concatenate([i.train["x"] for i in institutions])
+    y = np.concatenate([i.train["y"][:, 0] for i in institutions])
+    with threadpool_limits(1, user_api="openmp"):  # else slow on a busy machine
+        expected = HistGradientBoostingClassifier(random_state=6).fit(x, y)
+    np.testing.assert_array_equal(
+        result.scorers["global"](x), expected.decision_function(x)
+    )
+    assert result.curves == ()
+    assert result.runs[0].rounds == expected.n_iter_
+
+
+def test_scorers_are_log_odds(institutions):
+    x, y = institutions[0].train["x"], institutions[0].train["y"][:, 0]
+    with threadpool_limits(1, user_api="openmp"):
+        boosting = HistGradientBoostingClassifier().fit(x, y)
+    probability = 1 / (1 + np.exp(-boosting_scorer(boosting)(x)))
+    np.testing.assert_allclose(probability, boosting.predict_proba(x)[:, 1], rtol=1e-9)
+
+
+def test_keras_scorer_has_the_given_weights(institutions):
+    weights = keras_models.initial_weights(
+        lambda: build_risk_model(FEATURES, hidden_units=(), seed=4)
+    )
+    scorer = keras_scorer(lambda: build_risk_model(FEATURES, hidden_units=()), weights)
+    x = institutions[0].train["x"]
+    kernel, bias = weights.trainable
+    np.testing.assert_allclose(scorer(x), (x @ kernel + bias)[:, 0], rtol=1e-5)
+
+
+def test_unknown_method_is_refused(tff_context):
+    del tff_context
+    with pytest.raises(ValueError, match="`names` has no method 'magic'"):
+        build_methods(("magic",), FEATURES, TRAINING)

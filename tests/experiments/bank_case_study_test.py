@@ -1,0 +1,221 @@
+"""The binary: quick refusals, and one small run from end to end."""
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import uuid
+
+import psutil
+import pytest
+
+from tff_finance.datasets.scenarios import SCENARIOS
+from tff_finance.evaluation.summary import build_summary
+from tff_finance.records.config import METHODS
+from tff_finance.records.run_record import RunRecord
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MODULE = "experiments.bank_case_study"
+
+# Runs the binary and says on leaving whether TensorFlow came along.
+WITNESS = f"""
+import runpy, sys
+try:
+    runpy.run_module("{MODULE}", run_name="__main__", alter_sys=True)
+finally:
+    sys.stdout.write("\\ntensorflow imported: %s\\n" % ("tensorflow" in sys.modules))
+"""
+
+
+def call(*arguments):
+    """Calls the binary under the witness: exit code, standard output and error."""
+    result = subprocess.run(
+        [sys.executable, "-c", WITNESS, *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    output, _, imported = result.stdout.rpartition("\ntensorflow imported: ")
+    assert imported == "False\n", result.stderr
+    return result.returncode, output, result.stderr
+
+
+@pytest.fixture(scope="module")
+def usage():
+    code, output, errors = call("--help")
+    assert (code, errors) == (0, "")
+    return output
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "output_dir",
+        "scenario",
+        "seeds",
+        "first_seed",
+        "rounds",
+        "heterogeneity",
+        "methods",
+        "fed_sgd_rounds",
+        "hidden_units",
+        "weighting",
+    ],
+)
+def test_help_prints_the_flags_without_tensorflow(usage, flag):
+    assert f"--{flag}" in usage or f"--[no]{flag}" in usage
+
+
+def test_help_says_what_the_binary_is_for(usage):
+    assert "Three banks train a joint credit-risk model" in usage
+
+
+def test_choices_of_scenario_are_the_scenarios(usage):
+    assert f"<{'|'.join(SCENARIOS)}>" in usage
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        (["--rouns=3"], "rouns"),
+        (["--scenario=paradise"], "--scenario=paradise"),
+        (["--methods=local,fed_magic"], "fed_magic"),
+        (["--methods="], "methods"),
+        (["--heterogeneity=1.01"], "heterogeneity"),
+        (["--heterogeneity=much"], "--heterogeneity=much"),
+        (["--seeds=0"], "--seeds=0"),
+        (["--first_seed=2147483647", "--seeds=2"], "seeds"),
+        (["--rounds=0"], "rounds"),
+        (["--hidden_units=8,0"], "hidden_units"),
+        (["stray"], "'stray'"),
+    ],
+)
+def test_bad_flag_gets_one_line_and_exit_code_2(tmp_path, arguments, culprit):
+    code, output, errors = call(f"--output_dir={tmp_path / 'results'}", *arguments)
+    assert code == 2
+    assert output == ""
+    assert errors.startswith("bank_case_study: error: ")
+    assert errors.count("\n") == 1
+    assert errors.endswith("\n")
+    assert culprit in errors
+    assert not (tmp_path / "results").exists()
+
+
+def test_missing_output_dir_gets_one_line_and_exit_code_2():
+    code, _, errors = call("--seeds=1")
+    assert code == 2
+    assert errors.startswith("bank_case_study: error: ")
+    assert "--output_dir" in errors
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_output_dir_that_is_a_file_fails_before_tensorflow(tmp_path, below):
+    path = tmp_path / "file"
+    path.write_text("mine")
+    code, _, errors = call(f"--output_dir={path / below}")
+    assert code == 1
+    assert errors.startswith("bank_case_study: error: --output_dir: can't write to ")
+    assert errors.count("\n") == 1
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "preset", sorted((ROOT / "experiments" / "presets").glob("*.flags"))
+)
+def test_preset_is_understood(preset, tmp_path):
+    """Up to the output folder, which can't be made."""
+    (tmp_path / "file").touch()
+    code, _, errors = call(f"--flagfile={preset}", f"--output_dir={tmp_path / 'file'}")
+    assert code == 1
+    assert "can't write" in errors
+
+
+def processes_marked(marker):
+    """Living processes that inherited the marker; a zombie has no environment."""
+    marked = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("TFF_FINANCE_TEST") == marker:
+                marked.append(process.name())
+    return marked
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    """A small run of all methods; its folder, and what it printed."""
+    directory = tmp_path_factory.mktemp("run")
+    marker = uuid.uuid4().hex
+    # Into files: a worker that outlives the run would hold a pipe open.
+    with (
+        (directory / "stdout").open("w") as stdout,
+        (directory / "stderr").open("w") as stderr,
+    ):
+        result = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                MODULE,
+                f"--output_dir={directory / 'results'}",
+                "--seeds=2",
+                "--rounds=3",
+                "--fed_sgd_rounds=10",
+                "--max_epochs=2",
+                "--hidden_units=4",
+            ],
+            cwd=ROOT,
+            env=os.environ | {"TFF_FINANCE_TEST": marker, "COLUMNS": "120"},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            check=False,
+            timeout=300,
+        )
+    left_over = processes_marked(marker)
+    assert result.returncode == 0, (directory / "stderr").read_text()
+    return directory, left_over
+
+
+def test_no_worker_survives_the_run(finished_run):
+    _, left_over = finished_run
+    assert left_over == []
+
+
+def test_run_writes_summary_and_record(finished_run):
+    directory, _ = finished_run
+    results = directory / "results"
+    assert {path.name for path in results.iterdir()} == {"summary.json", "record"}
+    summary = json.loads((results / "summary.json").read_text())
+    assert list(summary["methods"]) == list(METHODS)
+    assert summary["seeds"] == [0, 1]
+    assert summary["config"]["scenario"] == "market"
+    assert summary["config"]["training"]["rounds"] == 3
+    assert summary["config"]["training"]["hidden_units"] == [4]
+    for method in summary["methods"].values():
+        accuracy = method["pooled"]["accuracy"]
+        assert 0.3 < accuracy["mean"] < 1
+        assert accuracy["ci95"][0] <= accuracy["mean"] <= accuracy["ci95"][1]
+    assert summary["methods"]["fed_avg"]["communication"]["rounds"] == 3
+    assert summary["methods"]["fed_sgd"]["communication"]["rounds"] == 10
+    # The summary is an extract: the record alone gives it again.
+    assert build_summary(RunRecord.read(results / "record")) == summary
+
+
+def test_run_prints_the_table_and_its_progress(finished_run):
+    directory, _ = finished_run
+    output = (directory / "stdout").read_text()
+    for label in ("local", "FedAvg", "FedSGD", "centralized", "gradient boosting"):
+        assert label in output
+    for word in ("own", "other banks", "all", "market", "synthetic", "bank_a"):
+        assert word in output
+    errors = (directory / "stderr").read_text()
+    for seed in (0, 1):
+        for method in METHODS:
+            assert f"seed {seed}  {method}" in errors
+    assert "Traceback" not in errors

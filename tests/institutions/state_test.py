@@ -1,0 +1,110 @@
+"""Institution state: versions by round, torn files, names, other models."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tff_finance.institutions.state import InstitutionStateFiles
+
+SPEC = (tf.TensorSpec([2, 3]), tf.TensorSpec([]), tf.TensorSpec([4]))
+ZEROS = tuple(tf.zeros(spec.shape) for spec in SPEC)
+
+
+@pytest.fixture
+def files(tmp_path):
+    return InstitutionStateFiles(str(tmp_path))
+
+
+def filled(value):
+    """A state with a different number in each place."""
+    return tuple(
+        value
+        + 100.0 * i
+        + tf.reshape(tf.range(float(spec.shape.num_elements())), spec.shape)
+        for i, spec in enumerate(SPEC)
+    )
+
+
+def write(files, institution, round_number, state):
+    files.write(tf.constant(institution), tf.constant(round_number), state)
+
+
+def read(files, institution, round_number, spec=SPEC):
+    return files.read(tf.constant(institution), tf.constant(round_number), spec)
+
+
+def assert_same(actual, expected):
+    assert len(actual) == len(expected)
+    for left, right in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_the_next_round_reads_what_a_round_wrote(files):
+    assert_same(read(files, "bank_a", 0), ZEROS)
+    write(files, "bank_a", 0, filled(0.5))
+    assert_same(read(files, "bank_a", 1), filled(0.5))
+    assert_same(read(files, "bank_a", 0), ZEROS)  # what round 0 read the first time
+    assert_same(read(files, "bank_b", 1), ZEROS)  # another institution
+
+
+def test_the_newest_version_up_to_the_round_is_read(files):
+    for number in (0, 8, 9, 10, 99, 100):  # 9 -> 10 -> 100: not in textual order
+        write(files, "bank_a", number, filled(number))
+    for number, version in ((1, 0), (8, 0), (9, 8), (10, 9), (11, 10), (50, 10)):
+        assert_same(read(files, "bank_a", number), filled(version))
+    assert_same(read(files, "bank_a", 100), filled(99))
+    assert_same(read(files, "bank_a", 2**31 - 1), filled(100))
+
+
+def test_writing_a_round_again_replaces_a_torn_file(files, tmp_path):
+    write(files, "bank_a", 4, filled(1))
+    path = tmp_path / "bank_a" / "round_00000005"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="parse"):
+        read(files, "bank_a", 5)
+    assert_same(read(files, "bank_a", 4), ZEROS)  # repeating round 4 never reads it
+    write(files, "bank_a", 4, filled(1))
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("other", [SPEC[:2], (*SPEC, tf.TensorSpec([1])), ()])
+def test_the_state_of_another_model_is_refused(files, other):
+    write(files, "bank_a", 0, filled(1))
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="shape"):
+        read(files, "bank_a", 1, other)
+
+
+def test_reads_and_writes_in_order_within_a_graph(files):
+    @tf.function
+    def add_one(institution, number):
+        state = files.read(institution, number, SPEC)
+        files.write(institution, number, tuple(part + 1 for part in state))
+
+    for number in range(3):
+        for _ in range(2):  # a retry
+            add_one(tf.constant("bank_a"), tf.constant(number))
+    assert_same(read(files, "bank_a", 3), tuple(part + 3 for part in ZEROS))
+
+
+@pytest.mark.parametrize("name", ["Bank [A]", "b*", "b?", "a\\b", "Bänk & Söhne 1"])
+def test_names_are_taken_literally(tmp_path, name):
+    files = InstitutionStateFiles(str(tmp_path / "run [1]*"))
+    write(files, name, 0, filled(1))
+    write(files, "bank_b", 0, filled(2))
+    write(files, "ba", 0, filled(3))
+    assert_same(read(files, name, 1), filled(1))
+    assert_same(read(files, "b" + name, 1), ZEROS)
+
+
+def test_a_pattern_of_a_name_opens_no_other_institutions_state(files):
+    write(files, "bank_b", 0, filled(2))
+    assert_same(read(files, "bank_*", 1), ZEROS)
+    assert_same(read(files, "bank_?", 1), ZEROS)
+
+
+def test_other_files_in_the_folder_are_ignored(files, tmp_path):
+    write(files, "bank_a", 0, filled(1))
+    for name in ("round_00000001.bak", "round_notes.txt", "README"):
+        (tmp_path / "bank_a" / name).write_text("not a state")
+    assert_same(read(files, "bank_a", 1), filled(1))

@@ -1,0 +1,90 @@
+"""Configuration: JSON round trip, and errors that name the argument."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
+
+
+def config(**options):
+    defaults = {
+        "scenario": "market",
+        "heterogeneity": 0.25,
+        "seeds": (3, 4),
+        "methods": METHODS,
+        "training": TrainingConfig(hidden_units=(8, 4), client_learning_rate=0.1),
+    }
+    return CaseStudyConfig(**defaults | options)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        config(),
+        config(seeds=(0,), methods=("fed_sgd",), heterogeneity=1),
+        config(training=TrainingConfig(hidden_units=(), weighting="uniform")),
+    ],
+)
+def test_round_trip_through_json(value):
+    mapping = value.to_mapping()
+    text = json.dumps(mapping, allow_nan=False)
+    assert json.loads(text) == mapping
+    assert CaseStudyConfig.from_mapping(json.loads(text)) == value
+
+
+def test_every_field_is_in_the_mapping():
+    mapping = config().to_mapping()
+    assert set(mapping) == {f.name for f in dataclasses.fields(CaseStudyConfig)}
+    assert set(mapping["training"]) == {
+        f.name for f in dataclasses.fields(TrainingConfig)
+    }
+
+
+def test_from_mapping_leaves_its_argument_alone():
+    mapping = config().to_mapping()
+    CaseStudyConfig.from_mapping(mapping)
+    assert mapping == config().to_mapping()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hidden_units", (4, 0)),
+        ("client_learning_rate", 0.0),
+        ("client_learning_rate", math.nan),
+        ("fed_sgd_learning_rate", -1.0),
+        ("weighting", "size"),
+        ("batch_size", 0),
+        ("local_epochs", 0),
+        ("rounds", 0),
+        ("fed_sgd_rounds", 0),
+        ("max_epochs", 0),
+        ("patience", 0),
+        ("fed_sgd_patience", -1),
+    ],
+)
+def test_training_errors_name_the_argument(name, value):
+    with pytest.raises(ValueError, match=f"^`{name}` must"):
+        TrainingConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("heterogeneity", 1.5, "between 0.0 and 1.0, got 1.5"),
+        ("heterogeneity", math.nan, "between"),
+        ("seeds", (), "distinct values"),
+        ("seeds", (1, 2, 1), r"distinct values, got \(1, 2, 1\)"),
+        ("seeds", (-1,), "got -1"),
+        ("seeds", (2**31,), "got 2147483648"),
+        ("methods", (), "distinct values"),
+        ("methods", ("local", "local"), "distinct values"),
+        ("methods", ("local", "fed_magic"), "one of local, .*; got 'fed_magic'"),
+    ],
+)
+def test_case_study_errors_name_the_argument(name, value, message):
+    with pytest.raises(ValueError, match=f"^`{name}` must be .*{message}"):
+        config(**{name: value})

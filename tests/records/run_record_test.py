@@ -1,0 +1,175 @@
+"""Run records: what is written is what is read."""
+
+import dataclasses
+import math
+import typing
+
+import pytest
+
+from tff_finance.records import files, run_record
+from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
+from tff_finance.records.run_record import (
+    CurveRow,
+    HistogramRow,
+    InstitutionRow,
+    MetricRow,
+    RunRecord,
+    RunRow,
+)
+
+
+def metric(value, **options):
+    defaults = {
+        "seed": 0,
+        "method": "local",
+        "model": "NA",
+        "scope": "own",
+        "institution": "NA",
+        "metric": "auc",
+    }
+    return MetricRow(**defaults | options, value=value)
+
+
+def record(**options):
+    config = CaseStudyConfig(
+        scenario="market",
+        heterogeneity=0.1,
+        seeds=(0, 7),
+        methods=METHODS,
+        training=TrainingConfig(),
+    )
+    run = RunRow(
+        seed=0,
+        method="local",
+        model="NA",
+        rounds=12,
+        exchanges=3,
+        best_round=7,
+        seconds=1.0,
+        bytes_down=0,
+        bytes_up=2**40,
+        validation_bytes_down=0,
+        validation_bytes_up=3,
+        source="nothing leaves the institution",
+    )
+    defaults = {
+        "experiment": "bank_case_study",
+        "config": config.to_mapping(),
+        "versions": {"python": "3.11"},
+        # Names that look like something else to a reader of CSV.
+        "institutions": tuple(
+            InstitutionRow(
+                seed=0,
+                institution=name,
+                train_rows=10,
+                validation_rows=5,
+                test_rows=3,
+                test_positives=1,
+                positive_rate=0.1 + 0.2,
+            )
+            for name in ("NA", "007", "Müller, Söhne & Co.", "1e5", "None")
+        ),
+        "metrics": (
+            metric(0.1 + 0.2),
+            metric(1.0, metric="accuracy"),
+            metric(None, reason="All 3 rows are negative."),
+            metric(None, reason="None"),
+            metric(0.5, model="global", scope="pooled", institution=""),
+        ),
+        "curves": (
+            CurveRow(
+                seed=0,
+                method="local",
+                model="007",
+                round=1,
+                training_loss=2.0,
+                validation_loss=1 / 3,
+                validation_accuracy=1.0,
+            ),
+        ),
+        "runs": (run,),
+        "histograms": (
+            HistogramRow(
+                seed=7,
+                method="local",
+                model="1e5",
+                institution="None",
+                bin=4095,
+                negatives=0,
+                positives=2**40,
+            ),
+        ),
+    }
+    return RunRecord(**defaults | options)
+
+
+ROW_FIELDS = ("institutions", "metrics", "curves", "runs", "histograms")
+
+
+def test_round_trip(tmp_path):
+    record().write(tmp_path)
+    assert RunRecord.read(tmp_path) == record()
+
+
+def test_types_survive(tmp_path):
+    record().write(tmp_path)
+    read = RunRecord.read(tmp_path)
+    for row in (row for name in ROW_FIELDS for row in getattr(read, name)):
+        for field in dataclasses.fields(row):
+            kinds = typing.get_args(field.type) or (field.type,)
+            assert type(getattr(row, field.name)) in kinds, (row, field.name)
+
+
+def test_undefined_metrics_alone_survive(tmp_path):
+    """A column of nothing has no type of its own."""
+    undefined = record(metrics=(metric(None, reason="The table has no rows."),))
+    undefined.write(tmp_path)
+    assert RunRecord.read(tmp_path) == undefined
+
+
+@pytest.mark.parametrize("name", ROW_FIELDS)
+def test_no_rows_of_a_kind_survive(tmp_path, name):
+    """As without curves, when gradient boosting is the only method."""
+    lacking = record(**{name: ()})
+    lacking.write(tmp_path)
+    assert RunRecord.read(tmp_path) == lacking
+
+
+def test_config_comes_back(tmp_path):
+    record().write(tmp_path)
+    config = CaseStudyConfig.from_mapping(RunRecord.read(tmp_path).config)
+    assert config.to_mapping() == record().config
+
+
+def test_files_are_the_documented_ones(tmp_path):
+    record().write(tmp_path / "record")
+    assert {path.name for path in (tmp_path / "record").iterdir()} == {
+        "run.json",
+        "institutions.csv",
+        "metrics.csv",
+        "curves.csv",
+        "runs.csv",
+        "score_histograms.csv.gz",
+    }
+    assert files.read_json(tmp_path / "record" / "run.json")["schema"] == 1
+
+
+def test_newer_schema_is_refused(tmp_path):
+    record().write(tmp_path)
+    header = files.read_json(tmp_path / "run.json")
+    files.write_json(
+        tmp_path / "run.json", header | {"schema": run_record.SCHEMA_VERSION + 1}
+    )
+    with pytest.raises(ValueError, match=r"run.json has schema 2; .* up to 1: update"):
+        RunRecord.read(tmp_path)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_metric_is_finite_or_none(value):
+    with pytest.raises(ValueError, match="`value` of auc must be finite or None, got"):
+        metric(value)
+
+
+def test_undefined_metric_has_a_reason():
+    with pytest.raises(ValueError, match="`reason` must say why auc is undefined"):
+        metric(None)
