@@ -49,6 +49,12 @@ _TRAINING = (
     flags.DEFINE_enum("weighting", None, WEIGHTINGS, "Weight of a bank's update."),
     flags.DEFINE_list("hidden_units", None, "Widths of the hidden layers."),
     flags.DEFINE_integer("fed_sgd_rounds", None, "Most FedSGD rounds."),
+    flags.DEFINE_integer(
+        "fed_sgd_patience", None, "The patience of FedSGD, whose rounds are steps."
+    ),
+    flags.DEFINE_integer(
+        "fed_sgd_validate_every", None, "FedSGD rounds between two validations."
+    ),
     flags.DEFINE_float("fed_sgd_learning_rate", None, "Of FedSGD's server step."),
     flags.DEFINE_integer("max_epochs", None, "Most epochs of local and centralized."),
     flags.DEFINE_integer(
@@ -70,16 +76,13 @@ def main() -> None:
     from tff_finance.evaluation.summary import build_summary
     from tff_finance.report.console import print_case_study
     from tff_finance.runtime import local
-    from tff_finance.training.loop import TrainingDivergedError
 
-    try:
-        with local.execution_context():
-            record = case_study.run_case_study(
-                config, report_progress=command_line.report_progress
-            )
-    except TrainingDivergedError as error:
-        command_line.failure(error)
-    record.write(directory / "record")
+    with local.execution_context():
+        record = case_study.run_case_study(
+            config,
+            report_progress=command_line.report_progress,
+            save=lambda record: record.write(directory / "record"),
+        )
     summary = build_summary(record)
     files.write_json(directory / "summary.json", summary)
     print_case_study(summary)

@@ -1,17 +1,21 @@
 """Calibrates the constants of a scenario's law of default, on seeds from 1000 on.
 
-Prints the accuracy of each method on all banks' test rows for every pair of
-contrast and steepness. The constants in tff_finance/datasets were chosen from
-this table; seeds below 1000, which results are reported for, are refused.
+Prints default rates and the accuracy of each method, on own rows and on all
+banks' rows, for every combination of constants. Seeds below 1000, which results
+are reported for, are refused.
 """
 
 import dataclasses
 import itertools
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from experiments import command_line
 from tff_finance.records.config import METHODS, CaseStudyConfig
+
+if TYPE_CHECKING:
+    from tff_finance.datasets.population import DefaultLaw
 
 FIRST_CALIBRATION_SEED = 1000
 
@@ -36,6 +40,7 @@ _CONTRASTS = flags.DEFINE_list(
 _STEEPNESSES = flags.DEFINE_list(
     "steepnesses", None, "Steepnesses of the law. Default: as it is."
 )
+_CUTOFFS = flags.DEFINE_list("cutoffs", None, "Cutoffs of the law. Default: as it is.")
 _HETEROGENEITIES = flags.DEFINE_list(
     "heterogeneities", None, "Heterogeneities. Default: the scenario's."
 )
@@ -46,15 +51,17 @@ def main() -> None:
     from tff_finance.datasets.scenarios import SCENARIOS
 
     scenario = SCENARIOS[_SCENARIO.value]
-    grid = list(
-        itertools.product(
-            _numbers(_CONTRASTS.value, scenario.law.contrast),
-            _numbers(_STEEPNESSES.value, scenario.law.steepness),
-            _numbers(_HETEROGENEITIES.value, scenario.heterogeneity),
-        )
-    )
+    law = scenario.law
     first = _FIRST_SEED.value
     try:
+        laws = [
+            dataclasses.replace(law, contrast=c, steepness=s, cutoff=o)
+            for c, s, o in itertools.product(
+                _numbers(_CONTRASTS.value, law.contrast),
+                _numbers(_STEEPNESSES.value, law.steepness),
+                _numbers(_CUTOFFS.value, law.cutoff),
+            )
+        ]
         configs = [
             CaseStudyConfig(
                 scenario=scenario.name,
@@ -63,44 +70,48 @@ def main() -> None:
                 methods=tuple(_METHODS.value),
                 training=scenario.training,
             )
-            for _, _, heterogeneity in grid
+            for heterogeneity in _numbers(
+                _HETEROGENEITIES.value, scenario.heterogeneity
+            )
         ]
     except ValueError as error:
         command_line.usage_error(error)
 
     from tff_finance.evaluation import case_study
     from tff_finance.evaluation.summary import build_summary
-    from tff_finance.report.console import format_percent
     from tff_finance.runtime import local
 
-    print("contrast  steepness  heterogeneity  accuracy in %, own rows | all rows")
+    print(
+        "contrast steepness cutoff heterogeneity | default rates | own rows, all rows"
+    )
     with local.execution_context():
-        for (contrast, steepness, heterogeneity), config in zip(
-            grid, configs, strict=True
-        ):
-            law = dataclasses.replace(
-                scenario.law, contrast=contrast, steepness=steepness
-            )
+        for law, config in itertools.product(laws, configs):
             record = case_study.run_case_study(
                 config, report_progress=command_line.report_progress, law=law
             )
-            methods = build_summary(record)["methods"]
-            cells = "   ".join(
-                f"{name} {format_percent(method['own_mean']['accuracy'])} | "
-                f"{format_percent(method['pooled']['accuracy'])}"
-                for name, method in methods.items()
-            )
-            print(
-                f"{contrast:8g}  {steepness:9g}  {heterogeneity:13g}  {cells}",
-                flush=True,
-            )
+            print(_line(law, config, build_summary(record)), flush=True)
+
+
+def _line(law: "DefaultLaw", config: CaseStudyConfig, summary: dict[str, Any]) -> str:
+    from tff_finance.report.console import format_percent
+
+    rates = "  ".join(
+        f"{name} {values['positive_rate']:.3f}"
+        for name, values in summary["institutions"].items()
+    )
+    accuracies = "  ".join(
+        f"{name} {format_percent(method['own_mean']['accuracy'])}, "
+        f"{format_percent(method['pooled']['accuracy'])}"
+        for name, method in summary["methods"].items()
+    )
+    return (
+        f"{law.contrast:8g} {law.steepness:9g} {law.cutoff:6g} "
+        f"{config.heterogeneity:13g} | {rates} | {accuracies}"
+    )
 
 
 def _numbers(given: list[str] | None, default: float) -> list[float]:
-    try:
-        return [default] if given is None else [float(number) for number in given]
-    except ValueError as error:
-        command_line.usage_error(error)
+    return [default] if given is None else [float(number) for number in given]
 
 
 if __name__ == "__main__":

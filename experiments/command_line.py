@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from absl import app, flags
 
+from tff_finance import checks
 from tff_finance.records import files
 
 USAGE_ERROR = 2
@@ -27,7 +28,14 @@ def run(main: Callable[[], None]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     app.define_help_flags()
     _parse_flags(sys.argv)
-    main()
+    try:
+        main()
+    except checks.RunFailedError as error:
+        failure(error)
+    except OSError as error:
+        failure(f"{error.filename or 'writing'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        failure("interrupted")
 
 
 def usage_error(message: object) -> NoReturn:

@@ -50,12 +50,14 @@ def main() -> None:
         for config in configs:
             level = f"heterogeneity_{config.heterogeneity:g}"
             command_line.report_progress(level)
+            folder = directory / level
             record = case_study.run_case_study(
-                config, report_progress=command_line.report_progress
+                config,
+                report_progress=command_line.report_progress,
+                save=lambda record, folder=folder: record.write(folder / "record"),
             )
-            record.write(directory / level / "record")
             summaries.append(build_summary(record))
-            files.write_json(directory / level / "summary.json", summaries[-1])
+            files.write_json(folder / "summary.json", summaries[-1])
     files.write_csv(directory / "sweep.csv", sweep_table(summaries))
     draw_heterogeneity_sweep(summaries, directory / "sweep.png")
     command_line.report_progress(f"Wrote {directory / 'sweep.png'} and sweep.csv.")
@@ -68,6 +70,8 @@ def _configs() -> list[CaseStudyConfig]:
     scenario = SCENARIOS[_SCENARIO.value]
     given = {f.name: f.value for f in (_ROUNDS, _MAX_EPOCHS) if f.value is not None}
     first = _FIRST_SEED.value
+    if len(set(_LEVELS.value)) < len(_LEVELS.value):
+        command_line.usage_error("flag --levels: each level must be given once")
     try:
         return [
             CaseStudyConfig(

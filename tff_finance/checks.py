@@ -27,3 +27,7 @@ def check_one_of(name: str, value: str, allowed: Collection[str]) -> None:
     if value not in allowed:
         names = ", ".join(allowed)
         raise ValueError(f"`{name}` must be one of {names}; got {value!r}.")
+
+
+class RunFailedError(RuntimeError):
+    """A run that can't go on; its message tells the user why and how to mend it."""

@@ -155,3 +155,23 @@ def test_log1p_needs_values_above_minus_one(minimum):
 def test_kinds_keep_contract_order():
     assert CONTRACT.numeric_columns == (AGE, LTV)
     assert CONTRACT.categorical_columns == (HOUSING,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"minimum": 5, "maximum": 1}, "`minimum` of column 'x' must not exceed"),
+        ({"minimum": np.nan}, "`minimum` of column 'x' must not exceed"),
+        ({"transform": "log"}, "`transform` must be one of identity, log1p"),
+    ],
+)
+def test_columns_that_make_no_sense_are_refused(changes, message):
+    options = {"name": "x", "unit": "", "description": "", "minimum": 0, "maximum": 2}
+    with pytest.raises(ValueError, match=message):
+        NumericColumn(**options | changes)
+
+
+@pytest.mark.parametrize("categories", [(), ("rent", "rent")])
+def test_categories_are_distinct(categories):
+    with pytest.raises(ValueError, match="`categories` of column 'x' must be distinct"):
+        CategoricalColumn(name="x", description="", categories=categories)

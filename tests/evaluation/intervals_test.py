@@ -87,6 +87,7 @@ def test_undefined_in_one_seed_is_undefined(values, few_rows):
     assert summarize(values, reason="one class", few_rows=few_rows) == {
         "mean": None,
         "reason": "one class",
+        "values": values,
     }
     assert summarize(values)["reason"]
 

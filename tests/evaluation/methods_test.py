@@ -81,7 +81,9 @@ def test_traffic_of_federated_methods(fitted):
         assert run.validation_bytes_down == 2 * validations * MODEL_BYTES
         assert run.validation_bytes_up == 2 * validations * 24
         assert run.source == "type signature"
-        assert len(fitted[name].curves) == validations
+        curve = fitted[name].curves
+        assert [row.round for row in curve] == [1, 2, 3]
+        assert sum(row.validation_loss is not None for row in curve) == validations
 
 
 def test_traffic_of_references(fitted):
@@ -100,7 +102,13 @@ def test_traffic_of_references(fitted):
 def test_upload_counts_every_row_once(institutions):
     tables = [institutions[0].train, institutions[0].validation]
     run = upload_run(
-        tables, seed=1, method="centralized", rounds=9, best_round=5, seconds=2.0
+        tables,
+        seed=1,
+        method="centralized",
+        rounds=9,
+        best_round=5,
+        stopped_by="patience",
+        seconds=2.0,
     )
     assert run.bytes_up == (40 + 10) * 4 * 4
     assert (run.exchanges, run.rounds, run.best_round) == (1, 9, 5)

@@ -61,3 +61,19 @@ def test_other_shapes_are_refused(x, y):
 def test_names_that_reach_into_other_folders_are_refused(name):
     with pytest.raises(ValueError, match="`institution` must be a name without '/'"):
         dense_examples(X, np.zeros(3), institution=name)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_features_that_are_not_finite_are_refused(bad):
+    """One such value would keep the whole institution out of every round."""
+    x = np.ones((4, 2))
+    x[2, 1] = bad
+    with pytest.raises(ValueError, match=r"'bank_a' has 1 rows of `x`.* row 2"):
+        dense_examples(x, np.zeros(4), institution="bank_a")
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_labels_other_than_0_and_1_are_refused(shape):
+    y = np.reshape([0, 2, 1, 2], shape)
+    with pytest.raises(ValueError, match=r"'bank_a' has 2 rows of `y`.* row 1"):
+        dense_examples(np.ones((4, 2)), y, institution="bank_a")

@@ -168,3 +168,13 @@ def test_contract_of_one_kind(tables, contract):
         result = federated_statistics(tables, part)
         assert result.rows == 460
         assert len(result.mean) + len(result.category_counts) == len(columns)
+
+
+def test_exchanged_types_are_the_sums_and_the_means(contract):
+    received, sent = statistics.exchanged_types(contract)
+    numeric = len(contract.numeric_columns)
+    categories = sum(len(c.categories) for c in contract.categorical_columns)
+    assert sum(math.prod(t.shape) for m in received for t in tensors(m)) == numeric
+    assert sum(math.prod(t.shape) for m in sent for t in tensors(m)) == (
+        1 + 3 * numeric + categories
+    )

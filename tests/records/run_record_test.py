@@ -45,6 +45,7 @@ def record(**options):
         rounds=12,
         exchanges=3,
         best_round=7,
+        stopped_by="max_rounds",
         seconds=1.0,
         bytes_down=0,
         bytes_up=2**40,
@@ -55,6 +56,8 @@ def record(**options):
     defaults = {
         "experiment": "bank_case_study",
         "config": config.to_mapping(),
+        "scenario": {"name": "market", "banks": [{"name": "NA", "train_rows": 3}]},
+        "preprocessing": {"bytes_down": 8, "bytes_up": 16, "source": "by hand"},
         "versions": {"python": "3.11"},
         # Names that look like something else to a reader of CSV.
         "institutions": tuple(
@@ -85,6 +88,16 @@ def record(**options):
                 training_loss=2.0,
                 validation_loss=1 / 3,
                 validation_accuracy=1.0,
+            ),
+            CurveRow(
+                seed=0,
+                method="local",
+                model="007",
+                round=2,
+                training_loss=1.5,
+                validation_loss=None,
+                validation_accuracy=None,
+                non_finite_updates=1,
             ),
         ),
         "runs": (run,),
@@ -173,3 +186,24 @@ def test_metric_is_finite_or_none(value):
 def test_undefined_metric_has_a_reason():
     with pytest.raises(ValueError, match="`reason` must say why auc is undefined"):
         metric(None)
+
+
+def test_joined_rows_keep_their_order():
+    first, second = record(), record(metrics=(metric(0.25),))
+    joined = run_record.join_rows([first, second])
+    assert joined.metrics == first.metrics + second.metrics
+    assert joined.runs == first.runs * 2
+    assert joined.config == first.config
+
+
+def test_a_record_half_overwritten_is_no_record(tmp_path, monkeypatch):
+    record().write(tmp_path)
+
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "write_csv", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        record().write(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        RunRecord.read(tmp_path)

@@ -56,8 +56,28 @@ def test_gain_and_exchange_are_printed():
 def test_says_whose_population_it_is_and_why():
     text = " ".join(printed(make_record()).split())
     assert "synthetic" in text
-    assert "market" in text
-    assert "heterogeneity" in text
+    assert "How the scenario works." in text
+
+
+def test_runs_that_were_still_improving_and_lost_updates_are_named():
+    record = make_record(seeds=SEEDS[:2])
+    assert "still improving" not in printed(record)
+    runs = [
+        dataclasses.replace(row, stopped_by="max_rounds")
+        if row.method == "fed_avg"
+        else row
+        for row in record.runs
+    ]
+    curves = [dataclasses.replace(record.curves[0], non_finite_updates=3)]
+    text = " ".join(
+        printed(
+            dataclasses.replace(
+                record, runs=tuple(runs), curves=(*curves, *record.curves[1:])
+            )
+        ).split()
+    )
+    assert "FedAvg: 2 of 2 runs ended at the most rounds allowed" in text
+    assert "3 updates were not finite" in text
 
 
 def test_number_of_seeds_is_named():

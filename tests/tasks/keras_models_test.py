@@ -115,11 +115,27 @@ def test_layers_that_treat_each_row_alike_are_fine():
     assert len(keras_models.functional_model(build_normalised).initial_weights[0]) == 4
 
 
-def test_a_sigmoid_output_is_refused():
-    def build_with_sigmoid():
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "softplus"])
+def test_an_output_other_than_a_logit_is_refused(activation):
+    def build_with_activation():
         return tf.keras.Sequential(
-            [tf.keras.Input([3]), layers.Dense(1, activation="sigmoid")]
+            [tf.keras.Input([3]), layers.Dense(1, activation=activation)]
         )
 
-    with pytest.raises(ValueError, match="must end in a logit"):
-        keras_models.functional_model(build_with_sigmoid)
+    with pytest.raises(ValueError, match=f"end in a logit.*'{activation}'"):
+        keras_models.functional_model(build_with_activation)
+
+
+def test_dropout_inside_a_layer_is_refused():
+    def build_with_recurrent_dropout():
+        return tf.keras.Sequential(
+            [
+                tf.keras.Input([3]),
+                layers.Reshape([3, 1]),
+                layers.GRU(2, dropout=0.5),
+                layers.Dense(1),
+            ]
+        )
+
+    with pytest.raises(ValueError, match="is a GRU"):
+        keras_models.functional_model(build_with_recurrent_dropout)

@@ -118,8 +118,13 @@ def test_validates_every_third_round(max_rounds, patience, validated):
         patience=patience,
         validate_every=3,
     )
-    assert [point.round for point in trained.curve] == validated
+    points = [p for p in trained.curve if p.validation_loss is not None]
+    assert [point.round for point in points] == validated
     assert trained.rounds == len(process.calls) == validated[-1]
+    # Every round leaves its training loss, validated or not.
+    assert [p.round for p in trained.curve] == list(range(1, trained.rounds + 1))
+    reached = trained.rounds - validated[0] >= patience
+    assert trained.stopped_by == ("patience" if reached else "max_rounds")
     assert trained.best_round == validated[0]
     assert trained.weights == START + validated[0]
 

@@ -29,7 +29,8 @@ def compose(
             they are.
 
     Returns:
-        The learning process.
+        The learning process. Its training metrics are summed in the clear,
+        whatever the aggregator: an epsilon of the aggregator does not cover them.
 
     Raises:
         ValueError: If `aggregator` takes no weights and `weighting` isn't uniform.

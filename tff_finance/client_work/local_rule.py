@@ -3,6 +3,11 @@
 The seam for proximal terms (FedProx) and control variates (SCAFFOLD). A rule
 corrects the gradient before the optimizer sees it, and may keep state at the
 institution, which is read before the first step and written after the last.
+
+A rule exchanges nothing with the server beyond weights and update. A variate
+that all institutions share must follow from the global weights, as SCAFFOLD's
+does under full participation with equal numbers of steps; with sampled cohorts
+it needs a value broadcast from, and summed into, the client work's server state.
 """
 
 import tensorflow as tf

@@ -8,11 +8,13 @@ pass (pandera) and changes nothing: no value is coerced and no row dropped.
 import dataclasses
 import numbers
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
+
+from tff_finance import checks
 
 Transform = Literal["identity", "log1p"]
 _NOT_A_NUMBER = "must be a number"
@@ -43,7 +45,13 @@ class NumericColumn:
     transform: Transform = "identity"
 
     def __post_init__(self) -> None:
-        """Refuses a range in which the transform is undefined."""
+        """Refuses an empty range, and one in which the transform is undefined."""
+        if not self.minimum <= self.maximum:
+            raise ValueError(
+                f"`minimum` of column {self.name!r} must not exceed `maximum`, got "
+                f"{self.minimum} and {self.maximum}."
+            )
+        checks.check_one_of("transform", self.transform, get_args(Transform))
         if self.transform == "log1p" and self.minimum <= -1:
             raise ValueError(
                 f"`minimum` of column {self.name!r} must exceed -1 for log1p, "
@@ -78,6 +86,14 @@ class CategoricalColumn:
     name: str
     description: str
     categories: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuses categories that are missing or named twice."""
+        if not self.categories or len(set(self.categories)) < len(self.categories):
+            raise ValueError(
+                f"`categories` of column {self.name!r} must be distinct values, got "
+                f"{self.categories}."
+            )
 
     def schema(self) -> pa.Column:
         """The pandera column that enforces this one."""

@@ -42,13 +42,13 @@ class DefaultLaw:
 
     Attributes:
         contrast: How much the situations' rules differ; 0 means one rule for
-            all, 0.55 angles of 40 to 44 degrees between any two rules.
+            all, 0.53 angles of 39 to 43 degrees between any two rules.
         steepness: How sharply risk turns into default; large means few
             surprises. It bounds every model's accuracy.
         cutoff: Risk at which the probability of default is one half.
     """
 
-    contrast: float = 0.55
+    contrast: float = 0.53
     steepness: float = 25.0
     cutoff: float = 0.2
 
@@ -96,7 +96,7 @@ _SEGMENTS = {
     "volatility_median": (0.12, 0.10, 0.45),
     "employment_tenure_median": (2.0, 12.0, 6.0),
     "relationship_tenure_median": (2.0, 10.0, 5.0),
-    "debt_to_income_mean": (0.30, 0.36, 0.34),
+    "debt_to_income_mean": (0.30, 0.38, 0.34),
     "utilisation_mean": (0.55, 0.40, 0.48),
     "savings_median": (1.5, 4.0, 3.0),
     "secured_share": (0.50, 0.80, 0.65),

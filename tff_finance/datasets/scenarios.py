@@ -14,6 +14,7 @@ seeds from 1000 on, which are never reported.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,8 @@ class Scenario:
 
     Attributes:
         name: Name on the command line.
-        description: One sentence for tables and reports.
+        description: How the scenario works, for tables and reports; says
+            nothing about results.
         banks: The institutions.
         heterogeneity: 0 if the banks' customers are alike, 1 if each bank
             serves one segment only.
@@ -93,6 +95,12 @@ class Scenario:
             1.0 - self.heterogeneity
         ) * market / market.sum() + self.heterogeneity * own
 
+    def to_mapping(self) -> dict[str, Any]:
+        """Description, banks and constants, as JSON holds them."""
+        mapping = dataclasses.asdict(self)
+        del mapping["training"]  # the run's own configuration holds it
+        return mapping | {"banks": list(mapping["banks"])}
+
     def draw(self, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
         """Draws each bank's customers, in random order, by bank name."""
         streams = rng.spawn(len(self.banks))
@@ -113,8 +121,12 @@ class Scenario:
 MARKET = Scenario(
     name="market",
     description=(
-        "Three large banks, each serving one segment of the market; a bank's "
-        "model is applied to the whole market, most of which it has never seen."
+        "One law of default holds for the whole market. At heterogeneity 1 each of "
+        "three large banks serves one segment of it and sees only the part of the law "
+        "that matters there, so that a bank's own model has never seen most of the "
+        "market it is judged on under 'all rows'; at 0 the banks' customers are alike, "
+        "and each bank sees all of the law. Whether a bank gains on the customers it "
+        "has is another question: see its own rows, and the scenario scarce_labels."
     ),
     banks=tuple(
         Bank(
@@ -136,8 +148,10 @@ MARKET = Scenario(
 SCARCE_LABELS = Scenario(
     name="scarce_labels",
     description=(
-        "Three banks with few labelled customers who differ mildly; a bank's "
-        "model is applied to its own customers."
+        "Three banks have few labelled customers, who differ mildly. A bank is judged "
+        "on its own customers: what it can gain there is what the others' labels teach "
+        "and its own are too few to teach, the choice of the stopping round included. "
+        "With enough labels of its own there is nothing to gain."
     ),
     banks=tuple(
         Bank(

@@ -12,13 +12,15 @@ import pandas as pd
 from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
 from tff_finance.datasets.population import DefaultLaw
 from tff_finance.datasets.scenarios import SCENARIOS, Scenario
-from tff_finance.evaluation.judging import Judgement, judge
+from tff_finance.evaluation.judging import judge
 from tff_finance.evaluation.method_suite import build_methods
-from tff_finance.evaluation.methods import Fitted, Method
+from tff_finance.evaluation.methods import Method
 from tff_finance.institutions.institution import Institution, split_at_random
-from tff_finance.preprocessing.consortium import encode_consortium
+from tff_finance.preprocessing.consortium import Consortium, encode_consortium
+from tff_finance.preprocessing.statistics import exchanged_types
 from tff_finance.records.config import CaseStudyConfig
-from tff_finance.records.run_record import InstitutionRow, RunRecord
+from tff_finance.records.run_record import InstitutionRow, RunRecord, join_rows
+from tff_finance.training import communication
 
 EXPERIMENT = "bank_case_study"
 
@@ -36,6 +38,7 @@ def run_case_study(
     config: CaseStudyConfig,
     *,
     report_progress: Callable[[str], None],
+    save: Callable[[RunRecord], None] | None = None,
     law: DefaultLaw | None = None,
 ) -> RunRecord:
     """Trains and judges every method under every seed.
@@ -45,6 +48,7 @@ def run_case_study(
     Args:
         config: What to run.
         report_progress: Takes a line whenever a method is done.
+        save: Takes the record so far whenever a seed is done.
         law: Replaces the scenario's law of default; for calibration.
 
     Returns:
@@ -54,36 +58,73 @@ def run_case_study(
     scenario = dataclasses.replace(
         scenario, heterogeneity=config.heterogeneity, law=law or scenario.law
     )
+    header = _empty_record(config, scenario)
+    # Computations are built once for all seeds. The encoder's width may differ
+    # between seeds, where a rare category or a missing value occurs in one only.
     methods: dict[int, list[Method]] = {}
-    institution_rows: list[InstitutionRow] = []
-    fitted: list[Fitted] = []
-    judgements: list[Judgement] = []
+    seeds: list[RunRecord] = []
     for seed in config.seeds:
         institutions = draw_institutions(scenario, seed)
-        institution_rows += [_institution_row(i, seed) for i in institutions]
         consortium = encode_consortium(institutions, CREDIT_CONTRACT)
         width = len(consortium.encoder.feature_names)
         if width not in methods:
             methods[width] = build_methods(config.methods, width, config.training)
-        for method in methods[width]:
-            start = time.monotonic()
-            result = method.fit(consortium.training, seed=seed)
-            judgement = judge(
-                result.scorers, consortium.test, seed=seed, method=method.name
-            )
-            fitted.append(result)
-            judgements.append(judgement)
-            seconds = time.monotonic() - start
-            report_progress(_progress_line(seed, method.name, result, seconds))
+        rows = [
+            _run_method(method, consortium, header, seed, report_progress)
+            for method in methods[width]
+        ]
+        described = dataclasses.replace(
+            header, institutions=tuple(_institution_row(i, seed) for i in institutions)
+        )
+        seeds.append(join_rows([described, *rows]))
+        if save:
+            save(join_rows(seeds))
+    return join_rows(seeds)
+
+
+def _run_method(
+    method: Method,
+    consortium: Consortium,
+    header: RunRecord,
+    seed: int,
+    report_progress: Callable[[str], None],
+) -> RunRecord:
+    """Fits one method under one seed, then lets its models see the test rows."""
+    start = time.monotonic()
+    fitted = method.fit(consortium.training, seed=seed)
+    judgement = judge(fitted.scorers, consortium.test, seed=seed, method=method.name)
+    rounds = max(run.rounds for run in fitted.runs)
+    seconds = time.monotonic() - start
+    report_progress(
+        f"seed {seed}  {method.name:<17} {rounds:>4} rounds  {seconds:5.1f} s"
+    )
+    return dataclasses.replace(
+        header,
+        metrics=judgement.metrics,
+        curves=fitted.curves,
+        runs=fitted.runs,
+        histograms=judgement.histograms,
+    )
+
+
+def _empty_record(config: CaseStudyConfig, scenario: Scenario) -> RunRecord:
+    """A record without rows: what was asked for, and of which data."""
+    received, sent = exchanged_types(CREDIT_CONTRACT)
     return RunRecord(
         experiment=EXPERIMENT,
         config=config.to_mapping(),
+        scenario=scenario.to_mapping(),
+        preprocessing={
+            "bytes_down": sum(map(communication.type_bytes, received)),
+            "bytes_up": sum(map(communication.type_bytes, sent)),
+            "source": f"{communication.SOURCE}, for each institution, once",
+        },
         versions=package_versions(),
-        institutions=tuple(institution_rows),
-        metrics=tuple(row for j in judgements for row in j.metrics),
-        curves=tuple(row for f in fitted for row in f.curves),
-        runs=tuple(row for f in fitted for row in f.runs),
-        histograms=tuple(row for j in judgements for row in j.histograms),
+        institutions=(),
+        metrics=(),
+        curves=(),
+        runs=(),
+        histograms=(),
     )
 
 
@@ -129,8 +170,3 @@ def _institution_row(institution: Institution, seed: int) -> InstitutionRow:
         test_positives=int(institution.test[label].sum()),
         positive_rate=float(everything.mean()),
     )
-
-
-def _progress_line(seed: int, method: str, fitted: Fitted, seconds: float) -> str:
-    rounds = max(run.rounds for run in fitted.runs)
-    return f"seed {seed}  {method:<17} {rounds:>4} rounds  {seconds:5.1f} s"

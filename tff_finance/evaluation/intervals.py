@@ -44,7 +44,11 @@ def summarize(
         its reason.
     """
     if not values or any(value is None for value in values):
-        return {"mean": None, "reason": reason or "undefined"}
+        return {
+            "mean": None,
+            "reason": reason or "undefined",
+            "values": [None if value is None else float(value) for value in values],
+        }
     defined = [float(value) for value in values if value is not None]
     summary: dict[str, Any] = {"mean": float(np.mean(defined)), "ci95": None}
     if few_rows:

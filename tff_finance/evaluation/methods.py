@@ -126,7 +126,8 @@ class Federated:
         per_round = communication.traffic_per_round(self.learner.process.next)
         validating = self.learner.validation_traffic()
         exchanges = trained.rounds * len(institutions)
-        validations = len(trained.curve) * len(institutions)
+        validated = sum(p.validation_loss is not None for p in trained.curve)
+        validations = validated * len(institutions)
         run = RunRow(
             seed=seed,
             method=self.name,
@@ -134,6 +135,7 @@ class Federated:
             rounds=trained.rounds,
             exchanges=trained.rounds,
             best_round=trained.best_round,
+            stopped_by=trained.stopped_by,
             seconds=trained.seconds,
             bytes_down=exchanges * per_round.bytes_down,
             bytes_up=exchanges * per_round.bytes_up,
@@ -173,6 +175,7 @@ class Centralized:
                     method=self.name,
                     rounds=trained.rounds,
                     best_round=trained.best_round,
+                    stopped_by=trained.stopped_by,
                     seconds=trained.seconds,
                 ),
             ),
@@ -206,12 +209,13 @@ class Local:
                     rounds=trained.rounds,
                     exchanges=0,
                     best_round=trained.best_round,
+                    stopped_by=trained.stopped_by,
                     seconds=trained.seconds,
                     bytes_down=0,
                     bytes_up=0,
                     validation_bytes_down=0,
                     validation_bytes_up=0,
-                    source="nothing leaves the institution",
+                    source="nothing but the sums that fit the shared encoder",
                 )
             )
         return Fitted(scorers=scorers, curves=tuple(curves), runs=tuple(runs))
@@ -233,6 +237,7 @@ def upload_run(
     method: str,
     rounds: int,
     best_round: int,
+    stopped_by: str,
     seconds: float,
 ) -> RunRow:
     """A run for which every institution uploaded its encoded tables once."""
@@ -244,6 +249,7 @@ def upload_run(
         rounds=rounds,
         exchanges=1,
         best_round=best_round,
+        stopped_by=stopped_by,
         seconds=seconds,
         bytes_down=0,
         bytes_up=values * np.dtype(np.float32).itemsize,

@@ -16,6 +16,8 @@ TARGET_SHARE = 0.99
 MIN_TEST_ROWS = 30
 MIN_CLASS_ROWS = 5
 
+_TRAFFIC = ["bytes_down", "bytes_up", "validation_bytes_down", "validation_bytes_up"]
+
 # Averages over rows, of which a mean over institutions is one of the same kind.
 # Ranking metrics are none: their means would look like pooled values.
 _ROW_AVERAGES = ("accuracy", "log_loss", "brier")
@@ -29,9 +31,11 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
 
     Beyond it: `own_mean` and `others_mean` (means over institutions of metrics
     that are averages over rows), `to_centralized` (paired differences on all
-    rows) and `to_99_percent` (rounds and bytes until validation accuracy
-    reaches 99 % of centralized training's; their median counts a seed that never
-    does as later than all others).
+    rows), `to_99_percent` (rounds and bytes, those of validation included, until
+    validation accuracy reaches 99 % of centralized training's; their median
+    counts a seed that never does as later than all others), `scenario`,
+    `preprocessing`, and for each method `runs`, `runs_stopped_at_maximum` and
+    `non_finite_updates`. Seconds are those of a seed's training, mean over seeds.
 
     Args:
         record: A finished run.
@@ -46,6 +50,8 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
         "config": record.config,
         "seeds": list(record.config["seeds"]),
         "versions": record.versions,
+        "scenario": record.scenario,
+        "preprocessing": record.preprocessing,
         "institutions": tables.institutions(),
         "methods": {method: tables.method(method) for method in tables.methods},
         "gain": tables.gain(),
@@ -131,8 +137,12 @@ class _Tables:
         if CENTRALIZED not in self.methods or self._curves.empty:
             return {}
         targets = {seed: self._target_accuracy(seed) for seed in self._seeds}
-        federated = [m for m in self.methods if m.startswith("fed_")]
+        federated = [m for m in self.methods if self._is_federated(m)]
         return {method: self._reach(method, targets) for method in federated}
+
+    def _is_federated(self, method: str) -> bool:
+        runs = self._runs[self._runs["method"] == method]
+        return bool((runs["bytes_down"] > 0).all())
 
     def _values(
         self, method: str, scope: str, institution: str, metric: str
@@ -206,17 +216,25 @@ class _Tables:
     def _effort(self, method: str) -> dict[str, Any]:
         runs = self._runs[self._runs["method"] == method]
         per_seed = runs.groupby("seed")
-        total = per_seed[
-            ["bytes_down", "bytes_up", "validation_bytes_down", "validation_bytes_up"]
-        ].sum()
+        total = per_seed[_TRAFFIC].sum()
         return {
             "communication": {  # means over seeds
                 "rounds": round(float(per_seed["exchanges"].max().mean())),
                 **{name: round(float(v)) for name, v in total.mean().items()},
                 "source": str(runs["source"].iloc[0]),
             },
-            "seconds": float(per_seed["seconds"].sum().sum()),
+            "seconds": float(per_seed["seconds"].sum().mean()),
+            # Whether training had ended by itself, and with everybody.
+            "runs": len(runs),
+            "runs_stopped_at_maximum": int((runs["stopped_by"] == "max_rounds").sum()),
+            "non_finite_updates": self._non_finite_updates(method),
         }
+
+    def _non_finite_updates(self, method: str) -> int:
+        if self._curves.empty:
+            return 0
+        curves = self._curves[self._curves["method"] == method]
+        return int(curves["non_finite_updates"].sum())
 
     def _target_accuracy(self, seed: int) -> float:
         runs, curves = self._runs, self._curves
@@ -239,7 +257,7 @@ class _Tables:
             run = self._runs[
                 (self._runs["method"] == method) & (self._runs["seed"] == seed)
             ].iloc[0]
-            per_round = (run["bytes_down"] + run["bytes_up"]) / run["rounds"]
+            per_round = run[_TRAFFIC].sum() / run["rounds"]
             first = float(reached.min()) if len(reached) else None
             rounds.append(first)
             volume.append(None if first is None else first * per_round)

@@ -28,14 +28,25 @@ def dense_examples(x: np.ndarray, y: np.ndarray, *, institution: str) -> Example
         `OrderedDict(x=float32[n, features], y=float32[n, 1], institution=str)`.
 
     Raises:
-        ValueError: If the rows of `x` and `y` differ in number, or if
-            `institution` can't name a folder.
+        ValueError: If the rows of `x` and `y` differ in number, if a feature is
+            not finite or a label not 0 or 1, or if `institution` can't name a
+            folder.
     """
     if x.ndim != 2 or y.shape not in {(len(x),), (len(x), 1)}:  # noqa: PLR2004
         raise ValueError(
             "`x` must be [n, features] and `y` [n] or [n, 1], got "
             f"{x.shape} and {y.shape} from {institution!r}."
         )
+    faults = {
+        "`x` with values that are not finite": ~np.isfinite(x).all(axis=1),
+        "`y` other than 0 or 1": ~np.isin(y, (0, 1)).reshape(len(x)),
+    }
+    for fault, rows in faults.items():
+        if rows.any():
+            raise ValueError(
+                f"{institution!r} has {rows.sum()} rows of {fault}, the first in row "
+                f"{int(rows.argmax())}: mend or leave out these rows."
+            )
     if institution in {"", ".", ".."} or "/" in institution:
         raise ValueError(
             f"`institution` must be a name without '/', got {institution!r}."

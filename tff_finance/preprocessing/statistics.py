@@ -73,6 +73,18 @@ def federated_statistics(
     )
 
 
+def exchanged_types(contract: Contract) -> tuple[list[tff.Type], list[tff.Type]]:
+    """Types of what each institution receives, and of what it sends, to fit."""
+    computations = _build_computations(contract)
+    means, _ = computations.squared_deviations.type_signature.parameter
+    received = [means.member]
+    sent = [
+        computations.sums.type_signature.result.member,
+        computations.squared_deviations.type_signature.result.member,
+    ]
+    return received, sent
+
+
 def transformed(values: pd.Series, column: NumericColumn) -> np.ndarray:
     """A column after the contract's transform, float64[rows], NaN if missing."""
     numbers = values.to_numpy(np.float64)

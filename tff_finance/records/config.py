@@ -36,7 +36,7 @@ class TrainingConfig:
     batch_size: int = 256
     local_epochs: int = 1
     weighting: str = "examples"
-    rounds: int = 150
+    rounds: int = 250
     fed_sgd_learning_rate: float = 1.0
     fed_sgd_rounds: int = 500
     max_epochs: int = 200

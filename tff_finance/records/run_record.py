@@ -74,8 +74,8 @@ class CurveRow:
         model: "global", or the institution whose model it is.
         round: Counted from 1.
         training_loss: Mean over the round's rows.
-        validation_loss: Mean over validation rows.
-        validation_accuracy: Share of validation rows judged rightly.
+        validation_loss: Mean over validation rows; None if not validated.
+        validation_accuracy: Share of validation rows judged rightly, or None.
         non_finite_updates: Institutions whose update was left out of the round.
     """
 
@@ -84,8 +84,8 @@ class CurveRow:
     model: str
     round: int
     training_loss: float
-    validation_loss: float
-    validation_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
     non_finite_updates: int = 0
 
 
@@ -100,6 +100,7 @@ class RunRow:
         rounds: Rounds (references: epochs; boosting: trees) that were run.
         exchanges: Rounds in which something went between server and institutions.
         best_round: The one whose weights were kept.
+        stopped_by: "patience"; "max_rounds" if it was still improving.
         seconds: Wall time of training.
         bytes_down: From server to institutions, all rounds.
         bytes_up: From institutions to server, all rounds.
@@ -115,6 +116,7 @@ class RunRow:
     rounds: int
     exchanges: int
     best_round: int
+    stopped_by: str
     seconds: float
     bytes_down: int
     bytes_up: int
@@ -138,10 +140,26 @@ class HistogramRow:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """Everything that a report needs to know about a run."""
+    """Everything that a report needs to know about a run.
+
+    Attributes:
+        experiment: Name of the experiment.
+        config: What was asked for.
+        scenario: What the data were: description, institutions, constants.
+        preprocessing: Bytes to and from each institution that fitting the
+            shared encoder took, and where that number comes from.
+        versions: Of Python and of the packages that results depend on.
+        institutions: One row per seed and institution.
+        metrics: Metrics on test rows.
+        curves: State of training, one row per round.
+        runs: Effort and traffic, one row per training run.
+        histograms: Score histograms on test rows.
+    """
 
     experiment: str
     config: dict[str, Any]
+    scenario: dict[str, Any]
+    preprocessing: dict[str, Any]
     versions: dict[str, str]
     institutions: tuple[InstitutionRow, ...]
     metrics: tuple[MetricRow, ...]
@@ -150,7 +168,13 @@ class RunRecord:
     histograms: tuple[HistogramRow, ...]
 
     def write(self, directory: pathlib.Path) -> None:
-        """Writes `run.json` and a CSV file for each kind of row, atomically."""
+        """Writes `run.json` and a CSV file for each kind of row, atomically.
+
+        Args:
+            directory: Made if missing. `run.json` comes last, so that a folder
+                that has one holds rows that belong together.
+        """
+        (directory / "run.json").unlink(missing_ok=True)
         for kind, row_type in _ROW_KINDS.items():
             table = _frame(getattr(self, kind), row_type)
             files.write_csv(directory / _file_name(kind), table)
@@ -158,6 +182,8 @@ class RunRecord:
             "schema": SCHEMA_VERSION,
             "experiment": self.experiment,
             "config": self.config,
+            "scenario": self.scenario,
+            "preprocessing": self.preprocessing,
             "versions": self.versions,
         }
         files.write_json(directory / "run.json", header)
@@ -188,6 +214,8 @@ class RunRecord:
         return cls(
             experiment=header["experiment"],
             config=header["config"],
+            scenario=header["scenario"],
+            preprocessing=header["preprocessing"],
             versions=header["versions"],
             **rows,
         )
@@ -200,6 +228,15 @@ _ROW_KINDS = {
     "runs": RunRow,
     "histograms": HistogramRow,
 }
+
+
+def join_rows(records: Sequence[RunRecord]) -> RunRecord:
+    """All rows of records of one run, such as one record per seed, in order."""
+    rows = {
+        kind: tuple(row for record in records for row in getattr(record, kind))
+        for kind in _ROW_KINDS
+    }
+    return dataclasses.replace(records[0], **rows)
 
 
 def _file_name(kind: str) -> str:

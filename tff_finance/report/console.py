@@ -1,6 +1,6 @@
 """The comparison as text, from `summary.json` alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import rich.box
@@ -19,24 +19,6 @@ _POPULATION = (
     "The population is synthetic and ours, made to examine a published claim; it says "
     "nothing about any real bank's customers."
 )
-
-# Why the effect arises in each scenario, and when it does not.
-_WHY = {
-    "market": (
-        "One law of default holds for the whole market, and a bank that serves one "
-        "segment learns the part that matters there: its model is good at home and "
-        "poor on customers unlike its own. The gap on other banks' rows shrinks as "
-        "the banks' customers become alike (--heterogeneity=0) and would vanish if "
-        "one rule served all segments. Whether a bank gains on the customers it has "
-        "is another question: see the second table, and --scenario=scarce_labels."
-    ),
-    "scarce_labels": (
-        "The banks' customers differ mildly, but labels are few: a bank gains on its "
-        "own customers because the others' labels teach it what its own are too few "
-        "to teach. The gain shrinks with the number of its own labels, and would "
-        "vanish if these were enough."
-    ),
-}
 
 
 def print_case_study(
@@ -61,7 +43,9 @@ def print_case_study(
         console.print(_gains(summary))
     if summary["to_99_percent"]:
         console.print(_exchange(summary))
-    console.print(f"{_POPULATION} {_WHY.get(config['scenario'], '')}")
+    for note in _notes(summary):
+        console.print(note)
+    console.print(f"{_POPULATION} {summary['scenario']['description']}")
 
 
 def format_percent(value: Mapping[str, Any], *, sign: bool = False) -> str:
@@ -135,6 +119,22 @@ def _exchange(summary: Mapping[str, Any]) -> rich.table.Table:
             format_percent(summary["to_centralized"][name]["accuracy"], sign=True),
         )
     return table
+
+
+def _notes(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What a reader must know before believing a method's numbers."""
+    for name, method in summary["methods"].items():
+        stopped, excluded = (
+            method["runs_stopped_at_maximum"],
+            method["non_finite_updates"],
+        )
+        if stopped and name != "gradient_boosting":
+            yield (
+                f"{_label(name)}: {stopped} of {method['runs']} runs ended at the most "
+                "rounds allowed, still improving."
+            )
+        if excluded:
+            yield f"{_label(name)}: {excluded} updates were not finite and left out."
 
 
 def _label(method: str) -> str:

@@ -69,7 +69,10 @@ def initial_weights(
 
 def _refuse_unsupported(model: tf.keras.Model) -> None:
     for layer in model.submodules:
-        if isinstance(layer, _REFUSED_LAYERS):
+        rates = [getattr(layer, name, 0.0) for name in ("dropout", "recurrent_dropout")]
+        if isinstance(layer, _REFUSED_LAYERS) or any(
+            isinstance(rate, float) and rate > 0 for rate in rates
+        ):
             raise ValueError(
                 f"Layer {layer.name!r} is a {type(layer).__name__}, which federated "
                 "training can't take over: use layers that treat each row alike, "
@@ -80,10 +83,12 @@ def _refuse_unsupported(model: tf.keras.Model) -> None:
             f"`build_keras_model` must give one logit per row, got output shape "
             f"{model.output_shape}."
         )
-    if getattr(model.layers[-1], "activation", None) is tf.keras.activations.sigmoid:
+    last = getattr(model.layers[-1], "activation", None)
+    if last not in {None, tf.keras.activations.linear}:
         raise ValueError(
-            "`build_keras_model` must end in a logit; its last layer applies a "
-            "sigmoid, which loss and scores apply themselves: leave it out."
+            "`build_keras_model` must end in a logit; its last layer applies "
+            f"{getattr(last, '__name__', last)!r}. Loss and scores apply the sigmoid "
+            "themselves: leave it out."
         )
     if model.losses:
         raise ValueError(

@@ -44,15 +44,16 @@ class CurvePoint:
     Attributes:
         round: Counted from 1.
         training_loss: Mean over the round's rows, in nats.
-        validation_loss: Mean over validation rows, in nats.
-        validation_accuracy: Share of validation rows judged rightly.
+        validation_loss: Mean over validation rows, in nats; None in a round
+            that was not validated.
+        validation_accuracy: Share of validation rows judged rightly, or None.
         non_finite_updates: Institutions whose update was left out of the round.
     """
 
     round: int
     training_loss: float
-    validation_loss: float
-    validation_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
     non_finite_updates: int
 
 
@@ -64,18 +65,20 @@ class Trained:
         weights: Of the round with the smallest validation loss.
         best_round: That round, counted from 1.
         rounds: Rounds run.
-        curve: One point per validation.
+        stopped_by: "patience", or "max_rounds" if it was still improving.
+        curve: One point per round.
         seconds: Wall time.
     """
 
     weights: ModelWeights
     best_round: int
     rounds: int
+    stopped_by: str
     curve: tuple[CurvePoint, ...]
     seconds: float
 
 
-class TrainingDivergedError(RuntimeError):
+class TrainingDivergedError(checks.RunFailedError):
     """Training produced a loss that is not finite."""
 
 
@@ -113,6 +116,7 @@ def train(
     state = _initial_state(process, initial_weights, seed)
     curve: list[CurvePoint] = []
     best_loss, best_round, best_weights = math.inf, 0, initial_weights
+    stopped_by = "max_rounds"
     with tqdm.tqdm(
         total=stopping.max_rounds, desc=label, leave=False, disable=None, unit="round"
     ) as progress:
@@ -121,20 +125,23 @@ def train(
             state = output.state
             progress.update()
             if number % stopping.validate_every and number < stopping.max_rounds:
+                curve.append(_curve_point(number, output.metrics, None, label))
                 continue
             weights = process.get_model_weights(state)
-            point = _curve_point(number, output.metrics, validate(weights), label)
-            curve.append(point)
-            progress.set_postfix(loss=f"{point.validation_loss:.4f}")
-            if point.validation_loss < best_loss:
-                best_loss, best_round = point.validation_loss, number
+            validation = validate(weights)
+            curve.append(_curve_point(number, output.metrics, validation, label))
+            progress.set_postfix(loss=f"{validation.loss:.4f}")
+            if validation.loss < best_loss:
+                best_loss, best_round = validation.loss, number
                 best_weights = weights
             if number - best_round >= stopping.patience:
+                stopped_by = "patience"
                 break
     return Trained(
         weights=best_weights,
         best_round=best_round,
         rounds=curve[-1].round,
+        stopped_by=stopped_by,
         curve=tuple(curve),
         seconds=time.monotonic() - start,
     )
@@ -150,20 +157,21 @@ def _initial_state(
 
 
 def _curve_point(
-    number: int, metrics: Any, validation: ValidationResult, label: str
+    number: int, metrics: Any, validation: ValidationResult | None, label: str
 ) -> CurvePoint:
     work = metrics.get("client_work", metrics)
-    training_loss = float(work["loss"])
-    if not (math.isfinite(training_loss) and math.isfinite(validation.loss)):
-        raise TrainingDivergedError(
-            f"{label}: loss is not finite after round {number} (training "
-            f"{training_loss}, validation {validation.loss}): use a smaller learning "
-            "rate."
-        )
-    return CurvePoint(
+    point = CurvePoint(
         round=number,
-        training_loss=training_loss,
-        validation_loss=validation.loss,
-        validation_accuracy=validation.accuracy,
+        training_loss=float(work["loss"]),
+        validation_loss=validation.loss if validation else None,
+        validation_accuracy=validation.accuracy if validation else None,
         non_finite_updates=int(work.get("non_finite_updates", 0)),
     )
+    losses = (point.training_loss, point.validation_loss or 0.0)
+    if not all(math.isfinite(loss) for loss in losses):
+        raise TrainingDivergedError(
+            f"{label}: loss is not finite after round {number} (training "
+            f"{point.training_loss}, validation {point.validation_loss}): use a "
+            "smaller learning rate."
+        )
+    return point
