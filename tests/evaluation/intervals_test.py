@@ -25,6 +25,12 @@ def test_equal_to_scipy(n):
     assert t_interval(list(values)) == pytest.approx(tuple(expected), rel=1e-12)
 
 
+def test_confidence_is_the_callers():
+    values = [5, 1, 2, 4, 3]
+    expected = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.99)
+    assert t_interval(values, confidence=0.99) == pytest.approx(tuple(expected))
+
+
 def test_covers_the_mean_in_95_of_100_cases():
     n, repetitions = 5, 4_000
     samples = np.random.default_rng(0).normal(0.85, 0.02, size=(repetitions, n))

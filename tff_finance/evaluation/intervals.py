@@ -7,16 +7,21 @@ import numpy as np
 import scipy.stats
 
 CONFIDENCE = 0.95
+MIN_TEST_ROWS = 30
+MIN_CLASS_ROWS = 5
 
 
-def t_interval(values: Sequence[float]) -> tuple[float, float]:
+def t_interval(
+    values: Sequence[float], *, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
     """Student's t-interval for the mean of independent repetitions.
 
     Args:
         values: One per seed, at least two.
+        confidence: How often such intervals hold the mean, between 0 and 1.
 
     Returns:
-        Lower and upper limit at 95 % confidence.
+        Lower and upper limit.
 
     Raises:
         ValueError: If there are fewer than two values.
@@ -25,8 +30,15 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
     if n < 2:  # noqa: PLR2004
         raise ValueError(f"`values` must be at least 2 for an interval, got {n}.")
     mean, deviation = np.mean(values), np.std(values, ddof=1)
-    half = scipy.stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * deviation / np.sqrt(n)
+    half = scipy.stats.t.ppf(0.5 + confidence / 2, n - 1) * deviation / np.sqrt(n)
     return float(mean - half), float(mean + half)
+
+
+def too_few_rows(rows: int, positives: int) -> str:
+    """Why so few test rows carry no interval; empty if they do."""
+    if rows < MIN_TEST_ROWS or min(positives, rows - positives) < MIN_CLASS_ROWS:
+        return f"too few test rows for an interval: {rows}, {positives} positive"
+    return ""
 
 
 def summarize(
