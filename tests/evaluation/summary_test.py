@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from tests.evaluation.hand_made import (
     BANKS,
@@ -26,11 +27,11 @@ def summary():
     return build_summary(make_record())
 
 
-def assert_value(actual, values):
+def assert_value(actual, values, *, added=()):
     assert actual["values"] == pytest.approx(values, abs=1e-12)
     assert actual["mean"] == pytest.approx(np.mean(values), abs=1e-12)
     assert actual["ci95"] == pytest.approx(list(t_interval(values)), abs=1e-12)
-    assert set(actual) == {"mean", "ci95", "values"}
+    assert set(actual) == {"mean", "ci95", "values", *added}
 
 
 def test_keys_are_the_documented_ones(summary):
@@ -131,11 +132,47 @@ def test_gain_is_paired_by_seed(summary):
             - accuracy(s, "local", name, "own", name)
             for s in SEEDS
         ]
-        assert_value(summary["gain"][name]["fed_avg"]["accuracy"], differences)
+        assert_value(
+            summary["gain"][name]["fed_avg"]["accuracy"],
+            differences,
+            added=["simultaneous"],
+        )
         # The seeds' common ups and downs cancel: unpaired it would be far wider.
         low, high = summary["gain"][name]["fed_avg"]["accuracy"]["ci95"]
         own = summary["methods"]["fed_avg"]["own"][name]["accuracy"]["ci95"]
         assert high - low < 0.8 * (own[1] - own[0])
+
+
+def test_gains_of_a_metric_are_one_family(summary):
+    cells = {
+        (name, method): summary["gain"][name][method]["auc"]
+        for name in BANKS
+        for method in ("fed_avg", "centralized")
+    }
+    p_values = {k: scipy.stats.ttest_1samp(c["values"], 0) for k, c in cells.items()}
+    order = sorted(p_values, key=lambda key: p_values[key].pvalue)
+    at_least = 0.0
+    for rank, key in enumerate(order):
+        together = cells[key]["simultaneous"]
+        at_least = max(at_least, (4 - rank) * p_values[key].pvalue)
+        assert together == {
+            "family": "auc gain of every method at every institution",
+            "size": 4,
+            "ci95": pytest.approx(
+                list(p_values[key].confidence_interval(1 - 0.05 / 4))
+            ),
+            "p_value": pytest.approx(p_values[key].pvalue),
+            "p_holm": pytest.approx(at_least),
+        }
+
+
+def test_gain_without_an_interval_counts_in_its_family():
+    record = with_test_rows(
+        make_record(), "bank_a", SEEDS[1], test_rows=29, test_positives=14
+    )
+    gain = build_summary(record)["gain"]
+    assert "simultaneous" not in gain["bank_a"]["fed_avg"]["accuracy"]
+    assert gain["bank_b"]["fed_avg"]["accuracy"]["simultaneous"]["size"] == 4
 
 
 def test_rows_of_the_record_may_come_in_any_order(summary):
@@ -227,6 +264,7 @@ def test_one_seed_has_means_and_no_intervals():
     ):
         assert value["ci95"] is None
         assert value["reason"] == "one seed gives no interval"
+        assert "simultaneous" not in value
         assert len(value["values"]) == 1
 
 

@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tff_finance.evaluation.intervals import summarize
+from tff_finance.evaluation.intervals import summarize, too_few_rows
+from tff_finance.evaluation.multiple_comparisons import simultaneous
 from tff_finance.records.run_record import RunRecord
 
 SCHEMA_VERSION = 1
 LOCAL = "local"
 CENTRALIZED = "centralized"
 TARGET_SHARE = 0.99
-MIN_TEST_ROWS = 30
-MIN_CLASS_ROWS = 5
 
 _TRAFFIC = ["bytes_down", "bytes_up", "validation_bytes_down", "validation_bytes_up"]
 
@@ -36,6 +35,8 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
     counts a seed that never does as later than all others), `scenario`,
     `preprocessing`, and for each method `runs`, `runs_stopped_at_maximum` and
     `non_finite_updates`. Seconds are those of a seed's training, mean over seeds.
+    Each gain that has an interval also has it `simultaneous`ly with the same
+    metric's gains of all methods at all institutions.
 
     Args:
         record: A finished run.
@@ -113,14 +114,17 @@ class _Tables:
         """Method minus local, paired by seed, on each institution's own rows."""
         if LOCAL not in self.methods:
             return {}
-        return {
+        methods = [method for method in self.methods if method != LOCAL]
+        gain = {
             name: {
                 method: self._difference(method, LOCAL, "own", name)
-                for method in self.methods
-                if method != LOCAL
+                for method in methods
             }
             for name in self._names
         }
+        for metric in self._metric_names:
+            _add_simultaneous(gain, metric)
+        return gain
 
     def to_centralized(self) -> dict[str, Any]:
         """Method minus centralized, paired by seed, on all rows."""
@@ -206,11 +210,9 @@ class _Tables:
             rows = rows[rows["institution"] != institution]
         per_seed = rows.groupby("seed")[["test_rows", "test_positives"]].sum()
         for total, positives in per_seed.itertuples(index=False):
-            smaller_class = min(positives, total - positives)
-            if total < MIN_TEST_ROWS or smaller_class < MIN_CLASS_ROWS:
-                return (
-                    f"too few test rows for an interval: {total}, {positives} positive"
-                )
+            few = too_few_rows(total, positives)
+            if few:
+                return few
         return ""
 
     def _effort(self, method: str) -> dict[str, Any]:
@@ -268,6 +270,24 @@ class _Tables:
             "bytes": summarize(volume, reason=reason) | _median(volume),
             "seeds_reached": len(rounds) - missed,
         }
+
+
+def _add_simultaneous(gain: dict[str, Any], metric: str) -> None:
+    """Adds to a metric's gains what holds for all of them together."""
+    cells = {
+        (name, method): values[metric]
+        for name, methods in gain.items()
+        for method, values in methods.items()
+    }
+    together = simultaneous(
+        {
+            key: cell["values"] if cell.get("ci95") else None
+            for key, cell in cells.items()
+        },
+        family=f"{metric} gain of every method at every institution",
+    )
+    for key, result in together.items():
+        cells[key]["simultaneous"] = result
 
 
 def _median(values: Sequence[float | None]) -> dict[str, float | None]:
