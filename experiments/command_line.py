@@ -5,6 +5,7 @@ Exit code 0 on success and for `--help`, 2 for a usage error, 1 for a failure.
 
 import os
 import pathlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -28,6 +29,8 @@ def run(main: Callable[[], None]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     app.define_help_flags()
     _parse_flags(sys.argv)
+    # As ctrl-C does: leave through `finally`, where TFF's worker is ended.
+    signal.signal(signal.SIGTERM, lambda *_: failure("terminated"))
     try:
         main()
     except checks.RunFailedError as error:

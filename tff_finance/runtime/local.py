@@ -6,6 +6,7 @@ holds inherited pipes open, so that `... | tail` never ends.
 
 import contextlib
 import gc
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -22,25 +23,43 @@ def execution_context() -> Iterator[None]:
     way, the workers that this process started in the block are ended.
     """
     before = {worker.pid for worker in _workers()}
+    settle = 0.0
     try:
         context = tff.backends.native.create_sync_local_cpp_execution_context()
         with tff.framework.get_context_stack().install(context):
             yield
+    except BaseException:
+        # A computation may go on in TFF's thread, which starts a new worker when
+        # its own is gone.
+        settle = 0.5
+        raise
     finally:
         # Killed here, and reaped by TFF when nothing refers to the context any
         # more: TFF itself sends SIGINT, which background jobs ignore, and waits.
-        for worker in _workers():
-            if worker.pid not in before:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    worker.kill()
+        _kill_workers(except_for=before, settle=settle)
         context = None
         gc.collect()
+
+
+def _kill_workers(*, except_for: set[int], settle: float) -> None:
+    """Kills this process's workers until none has come up for `settle` seconds."""
+    quiet_since = time.monotonic()
+    while True:
+        for worker in _workers():
+            if worker.pid not in except_for:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    worker.kill()
+                quiet_since = time.monotonic()
+        if time.monotonic() - quiet_since >= settle:
+            return
+        time.sleep(0.02)
 
 
 def _workers() -> list[psutil.Process]:
     workers = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if process.name().startswith(_WORKER):
+            ended = process.status() == psutil.STATUS_ZOMBIE
+            if not ended and process.name().startswith(_WORKER):
                 workers.append(process)
     return workers
