@@ -10,6 +10,7 @@ from tff_finance.records import files, run_record
 from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
 from tff_finance.records.run_record import (
     CurveRow,
+    FeatureRow,
     HistogramRow,
     InstitutionRow,
     MetricRow,
@@ -112,11 +113,14 @@ def record(**options):
                 positives=2**40,
             ),
         ),
+        "features": (
+            FeatureRow(seed=7, institution="007", feature="housing=own", mean=-1 / 3),
+        ),
     }
     return RunRecord(**defaults | options)
 
 
-ROW_FIELDS = ("institutions", "metrics", "curves", "runs", "histograms")
+ROW_FIELDS = ("institutions", "metrics", "curves", "runs", "histograms", "features")
 
 
 def test_round_trip(tmp_path):
@@ -148,6 +152,12 @@ def test_no_rows_of_a_kind_survive(tmp_path, name):
     assert RunRecord.read(tmp_path) == lacking
 
 
+def test_a_record_from_before_feature_rows_is_read(tmp_path):
+    record().write(tmp_path)
+    (tmp_path / "features.csv").unlink()
+    assert RunRecord.read(tmp_path) == record(features=())
+
+
 def test_config_comes_back(tmp_path):
     record().write(tmp_path)
     config = CaseStudyConfig.from_mapping(RunRecord.read(tmp_path).config)
@@ -161,6 +171,7 @@ def test_files_are_the_documented_ones(tmp_path):
         "institutions.csv",
         "metrics.csv",
         "curves.csv",
+        "features.csv",
         "runs.csv",
         "score_histograms.csv.gz",
     }

@@ -12,6 +12,7 @@ import pandas as pd
 from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
 from tff_finance.datasets.population import DefaultLaw
 from tff_finance.datasets.scenarios import SCENARIOS, Scenario
+from tff_finance.evaluation.feature_means import feature_rows
 from tff_finance.evaluation.judging import judge
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.evaluation.methods import Method
@@ -66,7 +67,8 @@ def run_case_study(
     for seed in config.seeds:
         institutions = draw_institutions(scenario, seed)
         consortium = encode_consortium(institutions, CREDIT_CONTRACT)
-        width = len(consortium.encoder.feature_names)
+        names = consortium.encoder.feature_names
+        width = len(names)
         if width not in methods:
             methods[width] = build_methods(config.methods, width, config.training)
         rows = [
@@ -74,7 +76,9 @@ def run_case_study(
             for method in methods[width]
         ]
         described = dataclasses.replace(
-            header, institutions=tuple(_institution_row(i, seed) for i in institutions)
+            header,
+            institutions=tuple(_institution_row(i, seed) for i in institutions),
+            features=tuple(feature_rows(consortium.training, names, seed=seed)),
         )
         seeds.append(join_rows([described, *rows]))
         if save:

@@ -139,6 +139,24 @@ class HistogramRow:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class FeatureRow:
+    """Mean of one encoded feature over an institution's training rows.
+
+    Attributes:
+        seed: Repetition.
+        institution: Name of the institution.
+        feature: Name of the encoded column.
+        mean: In standard deviations over all institutions' training rows, from
+            the mean over these: a standardised mean difference.
+    """
+
+    seed: int
+    institution: str
+    feature: str
+    mean: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """Everything that a report needs to know about a run.
 
@@ -166,6 +184,7 @@ class RunRecord:
     curves: tuple[CurveRow, ...]
     runs: tuple[RunRow, ...]
     histograms: tuple[HistogramRow, ...]
+    features: tuple[FeatureRow, ...] = ()
 
     def write(self, directory: pathlib.Path) -> None:
         """Writes `run.json` and a CSV file for each kind of row, atomically.
@@ -210,6 +229,7 @@ class RunRecord:
         rows = {
             kind: _read_rows(directory / _file_name(kind), row_type)
             for kind, row_type in _ROW_KINDS.items()
+            if kind not in _LATER_KINDS or (directory / _file_name(kind)).exists()
         }
         return cls(
             experiment=header["experiment"],
@@ -227,7 +247,11 @@ _ROW_KINDS = {
     "curves": CurveRow,
     "runs": RunRow,
     "histograms": HistogramRow,
+    "features": FeatureRow,
 }
+
+# Kinds that records of an earlier version don't have.
+_LATER_KINDS = frozenset({"features"})
 
 
 def join_rows(records: Sequence[RunRecord]) -> RunRecord:
