@@ -51,7 +51,7 @@ def failure(message: object) -> NoReturn:
     _exit(FAILURE, message)
 
 
-def output_directory(path: str) -> pathlib.Path:
+def output_directory(path: str, *, flag: str = "output_dir") -> pathlib.Path:
     """The output folder, made if missing; fails if nothing can be written there."""
     if not path:
         usage_error("flag --output_dir: must name a folder, got an empty text")
@@ -59,7 +59,7 @@ def output_directory(path: str) -> pathlib.Path:
     try:
         files.check_writable(directory)
     except OSError as error:
-        failure(f"--output_dir: can't write to {directory}: {error.strerror}")
+        failure(f"--{flag}: can't write to {directory}: {error.strerror}")
     return directory
 
 

@@ -24,9 +24,7 @@ def rows_of(tables):
     training = [
         TrainingExamples(institution=name, train=examples, validation=examples)
         for name, table in tables.items()
-        for examples in [
-            dense_examples(table, np.zeros(len(table)), institution=name)
-        ]
+        for examples in [dense_examples(table, np.zeros(len(table)), institution=name)]
     ]
     return feature_rows(training, ["age", "income", "constant"], seed=3)
 

@@ -1,0 +1,250 @@
+"""The summary in plain language: says what the numbers show and no more."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tff_finance.report import formats, labels
+from tff_finance.report.catalogue import Words
+from tff_finance.report.content import Study
+
+# With more banks, gains are counted instead of listed.
+_MOST_BANKS = 6
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tile:
+    """A number to see at first sight, with its interval and what it is."""
+
+    label: str
+    value: str
+    interval: str
+
+
+def tiles(study: Study, words: Words) -> list[Tile]:
+    """Alone at home, alone on the whole market, together on the whole market."""
+    say = words.say
+    wanted = [
+        ("local", "own_mean", say("A bank alone, on its own customers")),
+        ("local", "pooled", say("A bank alone, on the whole market")),
+    ]
+    if study.federated is not None:
+        wanted.append((study.federated, "pooled", say("Together, on the whole market")))
+    found = []
+    for method, part, label in wanted:
+        value = study.summary["methods"].get(method, {}).get(part, {}).get("accuracy")
+        if value is not None and value["mean"] is not None:
+            found.append(
+                Tile(
+                    label=label,
+                    value=words.percent(value["mean"]),
+                    interval=_interval(value, words),
+                )
+            )
+    return found
+
+
+def findings(study: Study, words: Words) -> list[str]:
+    """Sentences on population, headline, gains, distance to pooling, traffic."""
+    sentences = [_population(study, words)]
+    for part in (_alone, _together, _gains, _to_pooled, _traffic, _privacy):
+        text = part(study, words)
+        if text:
+            sentences.append(text)
+    return sentences
+
+
+def _population(study: Study, words: Words) -> str:
+    return words.say(
+        "The customers are synthetic: a population of our own making, redrawn for each "
+        "of %(seeds)s seeds. Nothing here says anything about a real bank's customers.",
+        seeds=words.number(len(study.summary["seeds"])),
+    )
+
+
+def _alone(study: Study, words: Words) -> str:
+    if "local" not in study.methods:
+        return ""
+    method = study.summary["methods"]["local"]
+    values = {
+        name: formats.share(method[part]["accuracy"], words)
+        for name, part in (
+            ("own", "own_mean"),
+            ("others", "others_mean"),
+            ("all", "pooled"),
+        )
+    }
+    return words.say(
+        "Alone: a bank's own model is right about %(own)s of its own customers and "
+        "about %(others)s of the other banks' customers. The %(all)s on the whole "
+        "market are a bank's model applied to all banks' customers, of whom on average "
+        "only %(share)s are its own; they don't say how well a bank judges the "
+        "customers it has.",
+        # The mean of the banks' parts in all test rows, whatever their sizes.
+        share=words.percent(1 / len(study.banks), 0),
+        **values,
+    )
+
+
+def _together(study: Study, words: Words) -> str:
+    if study.federated is None:
+        return ""
+    together = study.summary["methods"][study.federated]["pooled"]["accuracy"]
+    text = words.say(
+        "Together, by %(method)s: one model for all banks is right about %(all)s of "
+        "the whole market.",
+        method=labels.algorithm(study.federated),
+        all=formats.share(together, words),
+    )
+    if "local" not in study.methods:
+        return text
+    alone = study.summary["methods"]["local"]["pooled"]["accuracy"]
+    return _join(words, text, _compare(together, alone, words))
+
+
+def _compare(
+    together: Mapping[str, Any], alone: Mapping[str, Any], words: Words
+) -> str:
+    say = words.say
+    if together.get("ci95") is None or alone.get("ci95") is None:
+        return say(
+            "Without intervals it stays open whether that differs from the banks alone."
+        )
+    if together["ci95"][0] > alone["ci95"][1]:
+        return say("Its interval lies above that of the banks alone.")
+    if together["ci95"][1] < alone["ci95"][0]:
+        return say("Its interval lies below that of the banks alone.")
+    return say(
+        "Its interval overlaps that of the banks alone, so this comparison doesn't "
+        "settle which is better on the whole market."
+    )
+
+
+def _gains(study: Study, words: Words) -> str:
+    if study.federated is None or not study.summary["gain"]:
+        return ""
+    values = {
+        bank: gains[study.federated]["accuracy"]
+        for bank, gains in study.summary["gain"].items()
+    }
+    method = labels.algorithm(study.federated)
+    if len(values) > _MOST_BANKS:
+        return _count_gains(values, method, words)
+    parts = [_gain(bank, value, words) for bank, value in values.items()]
+    return words.say(
+        "On its own customers, what %(method)s brings a bank against the model it "
+        "trains alone, in percentage points of accuracy: %(parts)s.",
+        method=method,
+        parts=words.say("; ").join(parts),
+    )
+
+
+def _gain(bank: str, value: Mapping[str, Any], words: Words) -> str:
+    say = words.say
+    if value["mean"] is None or value["ci95"] is None:
+        return say(
+            "%(bank)s %(points)s, without interval (%(reason)s)",
+            bank=bank,
+            points=formats.points(value, words),
+            reason=labels.remark(value["reason"], words),
+        )
+    points = formats.points(value, words)
+    if formats.includes_zero(value):
+        return say(
+            "%(bank)s %(points)s, which includes 0: neither gain nor loss is shown",
+            bank=bank,
+            points=points,
+        )
+    if value["mean"] > 0:
+        return say("%(bank)s gains, %(points)s", bank=bank, points=points)
+    return say("%(bank)s loses, %(points)s", bank=bank, points=points)
+
+
+def _count_gains(
+    values: Mapping[str, Mapping[str, Any]], method: str, words: Words
+) -> str:
+    shown = [v for v in values.values() if not formats.includes_zero(v)]
+    gains = sum(value["mean"] > 0 for value in shown)
+    return words.say(
+        "On its own customers, %(method)s against its own model: of %(all)s banks, "
+        "%(gains)s show a gain, %(losses)s show a loss, and for %(open)s the interval "
+        "includes 0 or does not exist.",
+        method=method,
+        all=words.number(len(values)),
+        gains=words.number(gains),
+        losses=words.number(len(shown) - gains),
+        open=words.number(len(values) - len(shown)),
+    )
+
+
+def _to_pooled(study: Study, words: Words) -> str:
+    say = words.say
+    differences = study.summary["to_centralized"]
+    if study.federated is None or study.federated not in differences:
+        return ""
+    value = differences[study.federated]["accuracy"]
+    text = say(
+        "Against pooling all rows in one place, %(method)s differs by %(points)s "
+        "percentage points on the whole market.",
+        method=labels.algorithm(study.federated),
+        points=formats.points(value, words),
+    )
+    if value.get("ci95") is None:
+        return text
+    if formats.includes_zero(value):
+        zero = say("The interval includes 0: these runs don't show a difference.")
+        text = _join(words, text, zero)
+    far = say(
+        "At the far end of the interval the difference is %(far)s points.",
+        far=words.number(100 * max(abs(limit) for limit in value["ci95"]), 1),
+    )
+    return _join(words, text, far)
+
+
+def _traffic(study: Study, words: Words) -> str:
+    if study.federated is None:
+        return ""
+    traffic = study.summary["methods"][study.federated]["communication"]
+    text = words.say(
+        "%(method)s moved %(size)s between the banks and the server, in at most "
+        "%(rounds)s rounds.",
+        method=labels.algorithm(study.federated),
+        size=words.size(traffic["bytes_down"] + traffic["bytes_up"]),
+        rounds=words.number(traffic["rounds"]),
+    )
+    if "centralized" not in study.methods:
+        return text
+    pooled = study.summary["methods"]["centralized"]["communication"]
+    pooling = words.say(
+        "Pooling would move the rows themselves, %(size)s, once.",
+        size=words.size(pooled["bytes_up"]),
+    )
+    return _join(words, text, pooling)
+
+
+def _privacy(study: Study, words: Words) -> str:
+    if any(method["privacy"] for method in study.summary["methods"].values()):
+        return ""
+    return words.say(
+        "No privacy mechanism was at work: rows stay at the banks, but updates are in "
+        "the clear and may tell about customers."
+    )
+
+
+def _join(words: Words, first: str, second: str) -> str:
+    """Two sentences, with a space between them where the language has one."""
+    return words.say("%(first)s %(second)s", first=first, second=second)
+
+
+def _interval(value: Mapping[str, Any], words: Words) -> str:
+    if value["ci95"] is None:
+        return words.say(
+            "no interval: %(reason)s", reason=labels.remark(value["reason"], words)
+        )
+    low, high = value["ci95"]
+    return words.say(
+        "95 %% interval %(interval)s",
+        interval=words.span(
+            words.number(100 * low, 1), words.number(100 * high, 1)
+        ).replace(" ", "\N{NO-BREAK SPACE}"),
+    )

@@ -1,0 +1,149 @@
+"""Names for readers: of methods, metrics, settings, features and reasons."""
+
+import re
+
+from tff_finance.report.catalogue import Words, mark
+
+METHODS = {
+    "local": mark("Each bank alone"),
+    "fed_avg": mark("Together: FedAvg"),
+    "fed_sgd": mark("Together: FedSGD"),
+    "centralized": mark("Rows pooled"),
+    "gradient_boosting": mark("Rows pooled: boosting"),
+}
+
+# Proper names: the same in every language.
+_ALGORITHMS = {"fed_avg": "FedAvg", "fed_sgd": "FedSGD"}
+
+_METRICS = {
+    "accuracy": mark("Accuracy"),
+    "auc": mark("AUC"),
+    "average_precision": mark("Average precision"),
+    "ks": mark("KS"),
+    "gini": mark("Gini"),
+    "log_loss": mark("Log loss"),
+    "brier": mark("Brier score"),
+    "ece": mark("Calibration error"),
+    "recall_at_fpr_1": mark("Recall at 1 % false positives"),
+    "lift_at_10": mark("Lift in the top 10 %"),
+}
+
+_SCOPES = {
+    "own": mark("Own customers"),
+    "others": mark("Other banks' customers"),
+    "pooled": mark("Whole market"),
+}
+
+_FEATURES = {
+    "age": mark("Age"),
+    "annual_income": mark("Annual income"),
+    "income_volatility": mark("Income volatility"),
+    "employment_tenure": mark("Employment tenure"),
+    "relationship_tenure": mark("Relationship tenure"),
+    "debt_to_income": mark("Debt to income"),
+    "credit_utilisation": mark("Credit utilisation"),
+    "savings_buffer": mark("Savings buffer"),
+    "delinquencies_24m": mark("Delinquencies, 24 months"),
+    "inquiries_6m": mark("Inquiries, 6 months"),
+    "loan_to_value": mark("Loan to value"),
+    "loan_to_value_missing": mark("Loan unsecured"),
+    "housing=rent": mark("Housing: rent"),
+    "housing=mortgage": mark("Housing: mortgage"),
+    "housing=own": mark("Housing: own"),
+    "housing=other": mark("Housing: other"),
+}
+
+_SETTINGS = {
+    "experiment": mark("Experiment"),
+    "scenario": mark("Scenario"),
+    "heterogeneity": mark("Heterogeneity"),
+    "seeds": mark("Seeds"),
+    "methods": mark("Methods"),
+    "training.hidden_units": mark("Widths of the hidden layers"),
+    "training.client_learning_rate": mark("Learning rate of the banks"),
+    "training.batch_size": mark("Rows of a batch"),
+    "training.local_epochs": mark("Local epochs per FedAvg round"),
+    "training.weighting": mark("Weight of a bank's update"),
+    "training.rounds": mark("Most FedAvg rounds"),
+    "training.fed_sgd_learning_rate": mark("Learning rate of FedSGD's server"),
+    "training.fed_sgd_rounds": mark("Most FedSGD rounds"),
+    "training.max_epochs": mark("Most epochs, alone and pooled"),
+    "training.patience": mark("Rounds or epochs without improvement before a stop"),
+    "training.fed_sgd_patience": mark("The same for FedSGD"),
+}
+
+_VALUES = {
+    "bank_case_study": mark("Bank case study"),
+    "market": mark("market: large banks, each with its own segment"),
+    "scarce_labels": mark("scarce labels: small banks that differ mildly"),
+    "examples": mark("by its training rows"),
+    "uniform": mark("the same for every bank"),
+}
+
+# What records say in English; `%(name)s` stands for a number.
+_REMARKS = (
+    mark("The table has no rows."),
+    mark("All %(rows)s rows are negative."),
+    mark("All %(rows)s rows are positive."),
+    mark("not reached in %(missed)s of %(seeds)s seeds"),
+    mark("too few test rows for an interval: %(rows)s, %(positives)s positive"),
+    mark("one seed gives no interval"),
+    mark("undefined"),
+    mark("type signature"),
+    mark("encoded rows, uploaded once"),
+    mark("nothing leaves the institution"),
+)
+
+
+def method(name: str, words: Words) -> str:
+    """A method; its own name if it is not known."""
+    return words.say(METHODS.get(name, name))
+
+
+def algorithm(name: str) -> str:
+    """A federated method as sentences have it: the algorithm's proper name."""
+    return _ALGORITHMS.get(name, name)
+
+
+def metric(name: str, words: Words) -> str:
+    """A metric; its own name if it is not known."""
+    return words.say(_METRICS.get(name, name))
+
+
+def scope(name: str, words: Words) -> str:
+    """A set of test rows: "own", "others" or "pooled"."""
+    return words.say(_SCOPES[name])
+
+
+def feature(name: str, words: Words) -> str:
+    """An encoded feature; its own name if it is not known."""
+    return words.say(_FEATURES.get(name, name))
+
+
+def setting(name: str, words: Words) -> str:
+    """A setting by its path in the configuration."""
+    return words.say(_SETTINGS.get(name, name))
+
+
+def setting_value(value: object, words: Words) -> str:
+    """A setting's value."""
+    if isinstance(value, list):
+        return words.say(", ").join(setting_value(item, words) for item in value)
+    text = str(value)
+    if text in METHODS:
+        return method(text, words)
+    return words.say(_VALUES.get(text, text)) if text else ""
+
+
+def remark(text: str, words: Words) -> str:
+    """What a record says in English, such as why a value is undefined."""
+    for known in _REMARKS:
+        pattern = re.sub(r"%\\\((\w+)\\\)s|%\((\w+)\)s", _group, re.escape(known))
+        match = re.fullmatch(pattern, text)
+        if match:
+            return words.say(known, **match.groupdict())
+    return text
+
+
+def _group(match: re.Match[str]) -> str:
+    return rf"(?P<{match[1] or match[2]}>\d+)"

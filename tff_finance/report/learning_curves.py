@@ -1,0 +1,79 @@
+"""How training went, from a record's curves."""
+
+import pandas as pd
+
+from tff_finance.records.run_record import RunRecord
+
+_RUN = ["method", "model", "seed"]
+
+
+def kept_accuracy(record: RunRecord) -> pd.DataFrame:
+    """Validation accuracy of the weights that would be kept after each round.
+
+    Training keeps the weights with the best validation loss so far. A run that
+    has stopped stays at the weights it kept.
+
+    Args:
+        record: Has curves.
+
+    Returns:
+        Columns `method`, `round`, `mean`, `low`, `high`: mean, least and greatest
+        over seeds; for each seed the mean over the method's models.
+    """
+    curves = pd.DataFrame(record.curves).sort_values([*_RUN, "round"])
+    best = curves.groupby(_RUN)["validation_loss"].cummin()
+    kept = curves["validation_accuracy"].where(curves["validation_loss"] == best)
+    curves["kept"] = kept
+    curves["kept"] = curves.groupby(_RUN)["kept"].ffill()
+    tables = []
+    for method in dict.fromkeys(row.method for row in record.curves):
+        rows = curves[curves["method"] == method]
+        wide = rows.pivot_table(
+            index="round", columns=["seed", "model"], values="kept"
+        ).ffill()
+        seeds = wide.T.groupby(level="seed").mean().T
+        table = pd.DataFrame(
+            {
+                "method": method,
+                "round": wide.index,
+                "mean": seeds.mean(axis=1).to_numpy(),
+                "low": seeds.min(axis=1).to_numpy(),
+                "high": seeds.max(axis=1).to_numpy(),
+            }
+        )
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def losses(record: RunRecord) -> pd.DataFrame:
+    """Training and validation loss by method, seed and round.
+
+    Args:
+        record: Has curves.
+
+    Returns:
+        Columns `method`, `seed`, `round`, `training_loss`, `validation_loss`; for
+        each seed the mean over the method's models.
+    """
+    curves = pd.DataFrame(record.curves)
+    return curves.groupby(["method", "seed", "round"], sort=False, as_index=False)[
+        ["training_loss", "validation_loss"]
+    ].mean()
+
+
+def bytes_per_round(record: RunRecord) -> dict[str, float]:
+    """Bytes in both directions in a round of each method, mean over seeds.
+
+    Args:
+        record: Has runs.
+
+    Returns:
+        Bytes by method, without validation traffic; methods that move nothing round
+        by round (alone, pooled) are left out.
+    """
+    runs = pd.DataFrame(record.runs)
+    runs = runs[runs["method"].str.startswith("fed_")]
+    per_round = (runs["bytes_down"] + runs["bytes_up"]) / runs["rounds"]
+    return {
+        str(m): float(b) for m, b in per_round.groupby(runs["method"]).mean().items()
+    }

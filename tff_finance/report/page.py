@@ -1,0 +1,178 @@
+"""The page: sections in order, and everything written beside it."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+import jinja2
+import markupsafe
+import pandas as pd
+
+from tff_finance.records import files
+from tff_finance.report import rendering, styles
+from tff_finance.report.bank_section import bank_section
+from tff_finance.report.catalogue import Words
+from tff_finance.report.comparison_section import comparison_section, study_title
+from tff_finance.report.content import Picture, Section, Study
+from tff_finance.report.distribution_section import distribution_section
+from tff_finance.report.findings import Tile, findings, tiles
+from tff_finance.report.results_sections import gain_section, headline_section
+from tff_finance.report.score_curves import ScoreHistograms
+from tff_finance.report.score_section import score_section
+from tff_finance.report.settings_section import settings_section
+from tff_finance.report.sweep_section import sweep_section
+from tff_finance.report.training_sections import learning_section, traffic_section
+
+_TEMPLATES = pathlib.Path(__file__).parent / "templates"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """What the page says about one record.
+
+    Attributes:
+        anchor: Its place in links.
+        title: Its heading; empty if it is the only one.
+        tiles: Numbers to see at first sight.
+        findings: The summary in plain language.
+        sections: Figures and tables.
+    """
+
+    anchor: str
+    title: str
+    tiles: Sequence[Tile]
+    findings: Sequence[str]
+    sections: Sequence[Section]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Page:
+    """Everything on the page.
+
+    Attributes:
+        opening: Sections before the parts.
+        parts: One per record.
+        closing: Sections after the parts.
+    """
+
+    opening: Sequence[Section]
+    parts: Sequence[Part]
+    closing: Sequence[Section]
+
+    @property
+    def sections(self) -> list[Section]:
+        """All sections, in order."""
+        return [
+            *self.opening,
+            *(section for part in self.parts for section in part.sections),
+            *self.closing,
+        ]
+
+
+def build_page(
+    studies: Sequence[Study], words: Words, *, sweep: pd.DataFrame | None = None
+) -> Page:
+    """Puts the page together.
+
+    Args:
+        studies: At least one; several are compared first.
+        words: The language.
+        sweep: The content of a sweep's `sweep.csv`.
+
+    Returns:
+        The page.
+    """
+    several = len(studies) > 1
+    parts, closing = [], []
+    if sweep is not None:
+        closing.append(sweep_section(sweep, words))
+    for number, study in enumerate(studies, start=1):
+        title = study_title(number, study, words) if several else ""
+        parts.append(
+            Part(
+                anchor=f"{study.key}part",
+                title=title,
+                tiles=tiles(study, words),
+                findings=findings(study, words),
+                sections=_sections(study, words),
+            )
+        )
+        settings = settings_section(study, words)
+        if several:
+            run = words.say("Run %(number)s", number=number)
+            settings = dataclasses.replace(settings, title=f"{settings.title} ({run})")
+        closing.append(settings)
+    return Page(
+        opening=[comparison_section(studies, words)] if several else [],
+        parts=parts,
+        closing=closing,
+    )
+
+
+def write_page(page: Page, words: Words, path: pathlib.Path) -> None:
+    """Writes the page, and its figures and tables into a folder beside it.
+
+    Args:
+        page: What to write.
+        words: Its language.
+        path: The HTML file; `report.html` has its files in `report_files`.
+    """
+    folder = path.with_name(f"{path.stem}_files")
+    for section in page.sections:
+        for picture in section.pictures:
+            rendering.write_svg(folder / f"{picture.name}.svg", picture, words)
+            rendering.write_png(folder / f"{picture.name}.png", picture, words)
+        for table in section.tables:
+            files.write_csv(folder / f"{table.name}.csv", table.frame)
+    text = render_page(page, words, folder=folder.name)
+    files.write_atomically(path, lambda p: _write_text(p, text))
+
+
+def render_page(page: Page, words: Words, *, folder: str) -> str:
+    """The page as HTML.
+
+    Args:
+        page: What to show.
+        words: Its language.
+        folder: Where links to files beside the page lead.
+
+    Returns:
+        The text of one file that needs no other.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+    def svg(picture: Picture) -> markupsafe.Markup:
+        return markupsafe.Markup(rendering.inline_svg(picture, words))
+
+    return environment.get_template("report.html").render(
+        page=page,
+        words=words,
+        folder=folder,
+        svg=svg,
+        _=words.say,
+        english_images=not styles.has_glyphs(words),
+    )
+
+
+def _sections(study: Study, words: Words) -> list[Section]:
+    histograms = ScoreHistograms(study.record.histograms)
+    sections = [
+        headline_section(study, words),
+        gain_section(study, words),
+        bank_section(study, words),
+        learning_section(study, words),
+        score_section(study, histograms, words),
+        distribution_section(study, histograms, words),
+        traffic_section(study, words),
+    ]
+    return [section for section in sections if section is not None]
+
+
+def _write_text(path: pathlib.Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

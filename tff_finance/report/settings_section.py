@@ -1,0 +1,113 @@
+"""What was run: settings, seeds, versions; and what is undefined, and why."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from tff_finance.report import labels
+from tff_finance.report.catalogue import Words
+from tff_finance.report.content import Section, Study, Table
+
+
+def settings_section(study: Study, words: Words) -> Section:
+    """Settings, seeds and versions, and every value that does not exist."""
+    say = words.say
+    undefined = _undefined_table(study, words)
+    notes = [] if undefined.rows else [say("Every value on this page is defined.")]
+    return Section(
+        anchor=f"{study.key}settings",
+        title=say("Settings, seeds and versions"),
+        paragraphs=[
+            say(
+                "The same settings and seeds give the same numbers on one machine. A "
+                "seed redraws customers, split, initial model and order of batches."
+            )
+        ],
+        tables=[
+            _settings_table(study, words),
+            *([undefined] if undefined.rows else []),
+        ],
+        notes=notes,
+    )
+
+
+def flat_settings(study: Study) -> dict[str, Any]:
+    """The configuration with dotted paths as keys."""
+    flat: dict[str, Any] = {"experiment": study.summary["experiment"]}
+    for name, value in study.summary["config"].items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{key}": item for key, item in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _settings_table(study: Study, words: Words) -> Table:
+    settings = flat_settings(study)
+    versions = study.summary["versions"]
+    return Table(
+        name=f"{study.key}settings",
+        caption=words.say("Settings and versions"),
+        header=[words.say("Setting"), words.say("Value")],
+        rows=[
+            *[
+                [labels.setting(name, words), labels.setting_value(value, words)]
+                for name, value in settings.items()
+            ],
+            *[[name, version] for name, version in versions.items()],
+        ],
+        frame=pd.DataFrame(
+            [
+                {"setting": name, "value": value}
+                for name, value in (settings | versions).items()
+            ]
+        ),
+    )
+
+
+def _undefined_table(study: Study, words: Words) -> Table:
+    found = list(_undefined(study))
+    return Table(
+        name=f"{study.key}undefined",
+        caption=words.say("Values or intervals that do not exist, and why"),
+        header=[
+            words.say("Method"),
+            words.say("Customers"),
+            words.say("Bank"),
+            words.say("Metric"),
+            words.say("Missing"),
+            words.say("Reason"),
+        ],
+        rows=[
+            [
+                labels.method(row["method"], words),
+                labels.scope(row["rows"], words),
+                row["institution"] or words.say("all"),
+                labels.metric(row["metric"], words),
+                words.say("interval") if row["interval_only"] else words.say("value"),
+                labels.remark(row["reason"], words),
+            ]
+            for row in found
+        ],
+        frame=pd.DataFrame(found),
+    )
+
+
+def _undefined(study: Study) -> Iterator[dict[str, Any]]:
+    for method in study.methods:
+        summary = study.summary["methods"][method]
+        cells = [("pooled", "", summary["pooled"])]
+        for scope in ("own", "others"):
+            cells += [(scope, bank, cell) for bank, cell in summary[scope].items()]
+        for scope, bank, metrics in cells:
+            for metric, value in metrics.items():
+                if value["mean"] is None or value["ci95"] is None:
+                    yield {
+                        "method": method,
+                        "rows": scope,
+                        "institution": bank,
+                        "metric": metric,
+                        "interval_only": value["mean"] is not None,
+                        "reason": value["reason"],
+                    }

@@ -1,0 +1,148 @@
+"""How figures look: readable in black and white, on paper and on a phone.
+
+Colours are told apart by lightness as well, and never alone: every series has its
+own line, marker and hatch. Colours have a contrast of 4.5 or more to white.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.axes
+import matplotlib.figure
+import matplotlib.font_manager
+
+from tff_finance.report.catalogue import Words
+
+# A phone's width at 1:1; the page scales figures up where there is room.
+WIDTH_INCHES = 4.8
+SMALL = 8
+GRID = "#d5d9de"
+INK = "#1f2933"
+
+# Fonts with Chinese glyphs, the most common first.
+_CHINESE_FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "Source Han Sans CN",
+    "Noto Sans CJK JP",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "SimHei",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Style:
+    """What tells one series from another, also without colour."""
+
+    color: str
+    line: Any
+    marker: str
+    hatch: str
+
+
+_CYCLE = (
+    Style(color="#0b5a8a", line="--", marker="s", hatch="///"),
+    Style(color="#b3261e", line="-", marker="o", hatch=""),
+    Style(color="#8a5a00", line="-.", marker="D", hatch="..."),
+    Style(color="#1f2933", line=":", marker="^", hatch="xxx"),
+    Style(color="#6a3d9a", line=(0, (5, 1, 1, 1, 1, 1)), marker="v", hatch="\\\\\\"),
+    Style(color="#1b6e3c", line=(0, (8, 2)), marker="P", hatch="++"),
+    Style(color="#7a4b3a", line=(0, (3, 1, 1, 1)), marker="X", hatch="oo"),
+)
+_METHODS = ("local", "fed_avg", "fed_sgd", "centralized", "gradient_boosting")
+
+
+def method_style(name: str, methods: Sequence[str]) -> Style:
+    """The style of a method: its own if it is known, the next free one if not."""
+    others = [method for method in methods if method not in _METHODS]
+    return series_style([*_METHODS, *others].index(name))
+
+
+def series_style(number: int) -> Style:
+    """The style of the series with this number; styles repeat after seven."""
+    return _CYCLE[number % len(_CYCLE)]
+
+
+def has_glyphs(words: Words) -> bool:
+    """Whether pixel images can be drawn in this language on this machine."""
+    return words.language == "en" or _chinese_font() is not None
+
+
+@contextlib.contextmanager
+def drawing(words: Words) -> Iterator[None]:
+    """Settings under which figures are drawn and saved."""
+    chinese = _chinese_font() if words.language == "zh" else None
+    fonts = ["DejaVu Sans"] if chinese is None else ["DejaVu Sans", chinese]
+    with mpl.rc_context(
+        {
+            "font.family": fonts,
+            "font.size": 9,
+            "axes.titlesize": 9,
+            "axes.edgecolor": INK,
+            "axes.labelcolor": INK,
+            "text.color": INK,
+            "xtick.color": INK,
+            "ytick.color": INK,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.axisbelow": True,
+            "axes.unicode_minus": True,
+            "grid.color": GRID,
+            "hatch.linewidth": 0.6,
+            "legend.frameon": False,
+            "legend.fontsize": SMALL,
+            "lines.linewidth": 1.6,
+            "svg.fonttype": "none",
+            "svg.hashsalt": "tff_finance",
+        }
+    ):
+        yield
+
+
+def new_figure(height: float) -> matplotlib.figure.Figure:
+    """An empty figure of the report's width, height in inches."""
+    return matplotlib.figure.Figure(
+        figsize=(WIDTH_INCHES, height), layout="constrained"
+    )
+
+
+def legend_above(axes: matplotlib.axes.Axes, *, columns: int = 2) -> None:
+    """Puts the axes' legend above them, where it hides nothing."""
+    handles, names = axes.get_legend_handles_labels()
+    assert isinstance(axes.figure, matplotlib.figure.Figure)
+    axes.figure.legend(
+        handles,
+        names,
+        loc="outside upper left",
+        ncols=columns,
+        borderaxespad=0.2,
+        handlelength=2.6,
+        columnspacing=1.4,
+    )
+
+
+def legend_entry(
+    axes: matplotlib.axes.Axes, label: str, *, color: str, marker: str, filled: bool
+) -> None:
+    """Adds a marker to the legend, without the bars of its interval."""
+    axes.plot(
+        [],
+        [],
+        color=color,
+        marker=marker,
+        markerfacecolor=color if filled else "white",
+        linestyle="none",
+        label=label,
+    )
+
+
+def _chinese_font() -> str | None:
+    installed = {font.name for font in matplotlib.font_manager.fontManager.ttflist}
+    return next((name for name in _CHINESE_FONTS if name in installed), None)

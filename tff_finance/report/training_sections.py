@@ -1,0 +1,326 @@
+"""How training went, and what it moved between the banks and the server."""
+
+import functools
+
+import matplotlib.figure
+import numpy as np
+import pandas as pd
+
+from tff_finance.report import labels, learning_curves, styles
+from tff_finance.report.catalogue import Words
+from tff_finance.report.content import Picture, Section, Study, Table
+
+_TRAFFIC = ("bytes_down", "bytes_up", "validation_bytes_down", "validation_bytes_up")
+_MARKERS_PER_LINE = 8
+
+
+def learning_section(study: Study, words: Words) -> Section | None:
+    """Learning curves over rounds and bytes; None if nothing was recorded."""
+    if not study.record.curves:
+        return None
+    say = words.say
+    kept = learning_curves.kept_accuracy(study.record)
+    per_round = learning_curves.bytes_per_round(study.record)
+    ends = say("; ").join(
+        f"{labels.method(str(method), words)}: "
+        + words.percent(float(rows["mean"].iloc[-1]))
+        for method, rows in kept.groupby("method", sort=False)
+    )
+    pictures = [
+        Picture(
+            name=f"{study.key}learning_by_round",
+            title=say("Validation accuracy over rounds"),
+            alt=say(
+                "Curves of validation accuracy over rounds or epochs. At the end: "
+                "%(ends)s.",
+                ends=ends,
+            ),
+            draw=functools.partial(_draw_by_round, study, kept),
+        )
+    ]
+    if per_round:
+        pictures.append(
+            Picture(
+                name=f"{study.key}learning_by_bytes",
+                title=say("Validation accuracy over traffic"),
+                alt=say(
+                    "Curves of validation accuracy over megabytes exchanged. A round "
+                    "takes: %(rounds)s.",
+                    rounds=say("; ").join(
+                        f"{labels.method(m, words)}: {words.size(b)}"
+                        for m, b in per_round.items()
+                    ),
+                ),
+                draw=functools.partial(_draw_by_bytes, study, kept, per_round),
+            )
+        )
+    pictures.append(
+        Picture(
+            name=f"{study.key}losses",
+            title=say("Training and validation loss, one line per seed"),
+            alt=say(
+                "Loss over rounds for each method and seed. Where validation loss "
+                "rises while training loss falls, a model learns its training rows by "
+                "heart; the weights of the lowest validation loss are kept."
+            ),
+            draw=functools.partial(_draw_losses, study),
+        )
+    )
+    return Section(
+        anchor=f"{study.key}learning",
+        title=say("How training went"),
+        paragraphs=[
+            say(
+                "Accuracy on validation customers of the model that would be kept "
+                "after so many rounds. Lines are means over seeds, shades reach from "
+                "the lowest seed to the highest. Banks alone are validated on their "
+                "own customers, the other methods on all banks' customers: the two are "
+                "not comparable here."
+            )
+        ],
+        pictures=pictures,
+        notes=[
+            say(
+                "A round of a federated method is one exchange with every bank; for "
+                "banks alone and pooled rows it is a pass over the rows. Traffic is "
+                "both directions, all banks, without validation. Losses "
+                "are cross-entropy in nats, for banks alone the mean over their models."
+            )
+        ],
+    )
+
+
+def _draw_by_round(
+    study: Study, kept: pd.DataFrame, words: Words
+) -> matplotlib.figure.Figure:
+    figure = styles.new_figure(3.6)
+    axes = figure.subplots()
+    for method, rows in kept.groupby("method", sort=False):
+        _plot_curve(
+            axes,
+            study,
+            str(method),
+            x=rows["round"].to_numpy(),
+            rows=rows,
+            words=words,
+        )
+    _finish_accuracy(axes, words)
+    axes.set_xlabel(words.say("Round or epoch"))
+    axes.set_xlim(left=0)
+    return figure
+
+
+def _draw_by_bytes(
+    study: Study, kept: pd.DataFrame, per_round: dict[str, float], words: Words
+) -> matplotlib.figure.Figure:
+    figure = styles.new_figure(3.6)
+    axes = figure.subplots()
+    for method, size in per_round.items():
+        rows = kept[kept["method"] == method]
+        megabytes = rows["round"].to_numpy() * size / 1e6
+        _plot_curve(axes, study, method, x=megabytes, rows=rows, words=words)
+    pooled = study.summary["methods"].get("centralized")
+    if pooled is not None:
+        style = styles.method_style("centralized", study.methods)
+        axes.axvline(
+            pooled["communication"]["bytes_up"] / 1e6,
+            color=style.color,
+            linestyle=style.line,
+            label=words.say("Upload of all rows, once"),
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(
+        lambda value, _: words.number(value, max(0, int(np.ceil(-np.log10(value)))))
+    )
+    _finish_accuracy(axes, words)
+    axes.set_xlabel(words.say("Megabytes exchanged, logarithmic scale"))
+    return figure
+
+
+def _plot_curve(
+    axes: matplotlib.axes.Axes,
+    study: Study,
+    method: str,
+    *,
+    x: np.ndarray,
+    rows: pd.DataFrame,
+    words: Words,
+) -> None:
+    style = styles.method_style(method, study.methods)
+    axes.plot(
+        x,
+        100 * rows["mean"].to_numpy(),
+        color=style.color,
+        linestyle=style.line,
+        marker=style.marker,
+        markersize=4,
+        markevery=max(1, len(x) // _MARKERS_PER_LINE),
+        label=labels.method(method, words),
+    )
+    axes.fill_between(
+        x,
+        100 * rows["low"].to_numpy(),
+        100 * rows["high"].to_numpy(),
+        color=style.color,
+        alpha=0.14,
+        linewidth=0,
+    )
+
+
+def _finish_accuracy(axes: matplotlib.axes.Axes, words: Words) -> None:
+    axes.set_ylabel(words.say("Validation accuracy, %"))
+    axes.grid()
+    styles.legend_above(axes)
+
+
+def _draw_losses(study: Study, words: Words) -> matplotlib.figure.Figure:
+    table = learning_curves.losses(study.record)
+    methods = list(dict.fromkeys(table["method"]))
+    rows = -(-len(methods) // 2)
+    figure = styles.new_figure(0.5 + 1.7 * rows)
+    panels = figure.subplots(rows, 2, sharey=True, squeeze=False).ravel()
+    for axes, method in zip(panels, methods, strict=False):
+        axes.set_title(labels.method(method, words), loc="left")
+        of_method = table[table["method"] == method]
+        for number, (_, curve) in enumerate(of_method.groupby("seed")):
+            for column, line, color, label in (
+                ("training_loss", ":", "#0b5a8a", words.say("training")),
+                ("validation_loss", "-", "#b3261e", words.say("validation")),
+            ):
+                axes.plot(
+                    curve["round"],
+                    curve[column],
+                    color=color,
+                    linestyle=line,
+                    linewidth=1,
+                    label=label if number == 0 else None,
+                )
+        axes.grid()
+    for axes in panels[len(methods) :]:
+        axes.set_visible(False)
+    top = float(np.nanquantile(table[["training_loss", "validation_loss"]], 0.995))
+    panels[0].set_ylim(0, 1.05 * top)
+    panels[0].legend(loc="upper right")
+    figure.supxlabel(words.say("Round or epoch"), fontsize=9)
+    figure.supylabel(words.say("Loss"), fontsize=9)
+    return figure
+
+
+def traffic_section(study: Study, words: Words) -> Section:
+    """What crossed between banks and server."""
+    say = words.say
+    table = _traffic_table(study, words)
+    alt = say("; ").join(f"{row[0]}: {row[2]} + {row[3]}" for row in table.rows)
+    return Section(
+        anchor=f"{study.key}traffic",
+        title=say("What travels between the banks and the server"),
+        paragraphs=[
+            say(
+                "Federated training moves models and updates in every round, pooling "
+                "moves the customers' rows themselves, once. Volume is not the same as "
+                "exposure: rows are what the banks may not send."
+            )
+        ],
+        pictures=[
+            Picture(
+                name=f"{study.key}traffic",
+                title=say("Traffic of the whole training, all banks"),
+                alt=say("Bytes to the banks plus bytes from the banks. %(c)s.", c=alt),
+                draw=functools.partial(_draw_traffic, study),
+            )
+        ],
+        tables=[table],
+        notes=[
+            say(
+                "Mean over seeds of all rounds and banks, before any encoding or "
+                "compression. Rounds: the most that a seed took. Time: seconds of "
+                "training, all seeds together, on one machine."
+            )
+        ],
+    )
+
+
+def _draw_traffic(study: Study, words: Words) -> matplotlib.figure.Figure:
+    say = words.say
+    methods = [
+        method
+        for method in study.methods
+        if any(study.summary["methods"][method]["communication"][k] for k in _TRAFFIC)
+    ]
+    figure = styles.new_figure(1.3 + 0.45 * len(methods))
+    axes = figure.subplots()
+    parts = (
+        (say("to the banks"), "#0b5a8a", "///"),
+        (say("from the banks"), "#e3b587", "..."),
+        (say("validation, to the banks"), "#8a93a0", "xxx"),
+        (say("validation, from the banks"), "#ffffff", ""),
+    )
+    start = np.zeros(len(methods))
+    for name, (label, color, hatch) in zip(_TRAFFIC, parts, strict=True):
+        sizes = np.array(
+            [study.summary["methods"][m]["communication"][name] for m in methods]
+        )
+        axes.barh(
+            range(len(methods)),
+            sizes / 1e6,
+            left=start / 1e6,
+            color=color,
+            edgecolor=styles.INK,
+            linewidth=0.6,
+            hatch=hatch,
+            height=0.6,
+            label=label,
+        )
+        start = start + sizes
+    for row, total in enumerate(start):
+        axes.annotate(
+            words.size(total),
+            (total / 1e6, row),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=styles.SMALL,
+        )
+    axes.set_yticks(range(len(methods)), [labels.method(m, words) for m in methods])
+    axes.set_ylim(len(methods) - 0.5, -0.5)
+    axes.margins(x=0.18)
+    axes.grid(axis="x")
+    axes.set_xlabel(say("Megabytes"))
+    styles.legend_above(axes)
+    return figure
+
+
+def _traffic_table(study: Study, words: Words) -> Table:
+    say = words.say
+    rows, records = [], []
+    for method in study.methods:
+        summary = study.summary["methods"][method]
+        traffic = summary["communication"]
+        rows.append(
+            [
+                labels.method(method, words),
+                words.number(traffic["rounds"]),
+                *[words.size(traffic[name]) for name in _TRAFFIC],
+                words.number(summary["seconds"]),
+                labels.remark(traffic["source"], words),
+            ]
+        )
+        records.append(
+            {"method": method, **traffic, "training_seconds": summary["seconds"]}
+        )
+    return Table(
+        name=f"{study.key}traffic",
+        caption=say("Traffic and effort"),
+        header=[
+            say("Method"),
+            say("Rounds or epochs"),
+            say("To the banks"),
+            say("From the banks"),
+            say("Validation, to the banks"),
+            say("Validation, from the banks"),
+            say("Seconds"),
+            say("Bytes counted from"),
+        ],
+        rows=rows,
+        frame=pd.DataFrame(records),
+    )
