@@ -13,7 +13,7 @@ python := .venv/bin/python
 set_up := python3 scripts/set_up.py
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up case-study sweep test lint format lock clean
+.PHONY: help set-up case-study sweep report headline test lint messages format lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -36,6 +36,17 @@ lint: set-up ## style, formatting, types, layers
 	.venv/bin/ruff format --check
 	.venv/bin/basedpyright
 	.venv/bin/lint-imports
+
+messages: set-up ## brings the report's new English words into its translations
+	.venv/bin/pybabel -q extract -F babel.cfg -k say -k mark --no-location --sort-output -o .report.pot .
+	.venv/bin/pybabel -q update -i .report.pot -d tff_finance/report/locale -D report --no-fuzzy-matching --ignore-obsolete --omit-header
+	rm .report.pot
+
+report: set-up ## report.html of the last case study in OUTPUT_DIR; ARGS=--language=zh for Chinese
+	$(python) -m experiments.write_report --record='$(OUTPUT_DIR)/record' --output='$(OUTPUT_DIR)/report.html' $(ARGS)
+
+headline: set-up ## the README's figure, docs/headline.png, from the record in OUTPUT_DIR
+	$(python) -m experiments.draw_headline --record='$(OUTPUT_DIR)/record' --output=docs/headline.png
 
 format: set-up ## formats, and corrects what can be corrected safely
 	.venv/bin/ruff check --fix-only

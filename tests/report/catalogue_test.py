@@ -41,7 +41,9 @@ def test_every_text_is_translated_and_every_translation_used(chinese):
 
 def test_translations_have_the_same_values(chinese):
     for message in chinese.values():
-        names = [sorted(re.findall(r"%\(\w+\)s", t)) for t in (message.id, message.string)]
+        names = [
+            sorted(re.findall(r"%\(\w+\)s", t)) for t in (message.id, message.string)
+        ]
         assert names[0] == names[1], message.id
         # "%%" stands for "%" exactly where there are values.
         if names[0]:

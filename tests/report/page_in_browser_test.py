@@ -1,5 +1,7 @@
 """The report in a real browser, wide and narrow, in both languages."""
 
+import itertools
+
 import pytest
 
 from tests.report import browser
@@ -48,16 +50,14 @@ def test_headings_are_in_order(seen):
     headings = seen["headings"]
     assert headings[0] == 1
     assert headings.count(1) == 1
-    steps = [b - a for a, b in zip(headings, headings[1:], strict=False)]
+    steps = [b - a for a, b in itertools.pairwise(headings)]
     assert max(steps) <= 1
 
 
 def test_prints_to_pdf(page, tmp_path):
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
     pdf = tmp_path / "report.pdf"
-    browser.run(
-        tmp_path, f"--print-to-pdf={pdf}", (tmp_path / "report.html").as_uri()
-    )
+    browser.run(tmp_path, f"--print-to-pdf={pdf}", (tmp_path / "report.html").as_uri())
     content = pdf.read_bytes()
     assert content.startswith(b"%PDF")
     assert content.count(b"/Type /Page\n") + content.count(b"/Type /Page ") >= 3

@@ -63,8 +63,11 @@ def sweep_lines():
     """The text of a sweep.csv."""
     lines = ["heterogeneity,method,rows,accuracy,ci95_low,ci95_high"]
     for level in (0, 0.5, 1):
-        for method, rows in (("local", "own_mean"), ("local", "pooled"), ("fed_avg", "pooled")):
+        for method, rows in (
+            ("local", "own_mean"),
+            ("local", "pooled"),
+            ("fed_avg", "pooled"),
+        ):
             mean = 0.95 - 0.1 * level * (method == "local") * (rows == "pooled")
             lines.append(f"{level},{method},{rows},{mean},{mean - 0.01},{mean + 0.01}")
     return "\n".join(lines) + "\n"
-

@@ -2,6 +2,7 @@
 
 import functools
 
+import matplotlib.axes
 import matplotlib.figure
 import numpy as np
 import pandas as pd

@@ -1,0 +1,132 @@
+"""The binaries of the report: quick, without TensorFlow, clear when refused."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.report.sample import sample_record, sweep_lines
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# Runs a binary and says on leaving whether TensorFlow came along.
+WITNESS = """
+import runpy, sys
+try:
+    runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+finally:
+    names = ("tensorflow", "tensorflow_federated", "keras")
+    heavy = [name for name in names if name in sys.modules]
+    print("heavy:", heavy)
+"""
+
+
+def call(*arguments, module="experiments.write_report"):
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    result = subprocess.run(
+        [sys.executable, "-c", WITNESS, module, *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert "heavy: []" in result.stdout, result.stderr
+    return result.returncode, result.stderr
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "record"
+    sample_record().write(folder)
+    return folder
+
+
+def test_writes_a_page(record, tmp_path):
+    sweep = tmp_path / "sweep.csv"
+    sweep.write_text(sweep_lines(), encoding="utf-8")
+    output = tmp_path / "new" / "report.html"
+    code, errors = call(
+        f"--record={record}", f"--sweep={sweep}", f"--output={output}", "--language=zh"
+    )
+    assert code == 0, errors
+    assert str(output) in errors
+    text = output.read_text(encoding="utf-8")
+    assert 'id="sweep"' in text
+    assert "联邦学习" in text
+    assert (output.parent / "report_files" / "sweep.png").exists()
+
+
+def test_draws_the_headline(record, tmp_path):
+    output = tmp_path / "headline.png"
+    module = "experiments.draw_headline"
+    code, errors = call(f"--record={record}", f"--output={output}", module=module)
+    assert (code, errors) == (0, "")
+    assert output.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "record"),
+        (["--record={record}", "--record={record}"], "twice"),
+        (["--record={record}", "--output={tmp}/report.pdf"], "html"),
+        (["--record={record}", "--language=fr"], "language"),
+        (["{record}"], "unexpected"),
+    ],
+)
+def test_usage_errors(arguments, named, record, tmp_path):
+    code, errors = call(*[a.format(record=record, tmp=tmp_path) for a in arguments])
+    assert code == 2
+    assert errors.count("\n") == 1
+    assert named in errors
+
+
+def broken(tmp_path, kind):
+    folder = tmp_path / kind
+    if kind == "missing":
+        return folder
+    sample_record().write(folder)
+    if kind == "above":
+        sample_record().write(folder / "record")
+        (folder / "run.json").unlink()
+    elif kind == "no_json":
+        (folder / "run.json").write_text("{", encoding="utf-8")
+    elif kind == "foreign":
+        (folder / "run.json").write_text('{"schema": 1}', encoding="utf-8")
+    elif kind == "newer":
+        text = (folder / "run.json").read_text(encoding="utf-8")
+        text = text.replace('"schema": 1', '"schema": 99')
+        (folder / "run.json").write_text(text, encoding="utf-8")
+    elif kind == "no_metrics":
+        (folder / "metrics.csv").unlink()
+    elif kind == "torn":
+        path = folder / "score_histograms.csv.gz"
+        path.write_bytes(path.read_bytes()[:100])
+    return folder
+
+
+@pytest.mark.parametrize(
+    "kind", ["missing", "above", "no_json", "foreign", "newer", "no_metrics", "torn"]
+)
+def test_unreadable_records_are_refused_in_one_line(tmp_path, kind):
+    folder = broken(tmp_path, kind)
+    code, errors = call(f"--record={folder}", f"--output={tmp_path / 'report.html'}")
+    assert code == 1
+    assert errors.count("\n") == 1, errors
+    assert str(folder) in errors
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_table_that_is_no_sweep_is_refused(record, tmp_path):
+    sweep = tmp_path / "sweep.csv"
+    sweep.write_text("a,b\n1,2\n", encoding="utf-8")
+    output = tmp_path / "report.html"
+    code, errors = call(f"--record={record}", f"--sweep={sweep}", f"--output={output}")
+    assert code == 1
+    assert errors.count("\n") == 1
+    assert "sweep" in errors
