@@ -130,6 +130,12 @@ def test_writes_figures_and_tables_beside_the_page(tmp_path):
     ]
 
 
+def test_numbers_in_figures_keep_their_digits():
+    text = rendered(sample_record())
+    for tick in ("0.001", "99.999"):
+        assert f">{tick}</text>" in text
+
+
 def test_the_same_record_gives_the_same_page():
     assert rendered(sample_record()) == rendered(sample_record())
 

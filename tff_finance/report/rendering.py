@@ -38,8 +38,7 @@ def inline_svg(picture: Picture, words: Words) -> str:
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{picture.name}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{picture.name}-\1)", svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#{picture.name}-\1"', svg)
-    # Digits beyond hundredths of a point are half of the file and invisible.
-    svg = re.sub(r"(\d+\.\d{2})\d+", r"\1", svg)
+    svg = re.sub(r"<[^>]+>", _rounded, svg)
     view_box = re.search(r'viewBox="[^"]+"', svg)
     assert view_box is not None
     opening = (
@@ -65,6 +64,11 @@ def write_png(path: pathlib.Path, picture: Picture, words: Words) -> None:
             path,
             lambda p: figure.savefig(p, format="png", dpi=_PNG_DPI, metadata={}),
         )
+
+
+def _rounded(tag: re.Match[str]) -> str:
+    """A tag without digits beyond hundredths of a point: half of it, and invisible."""
+    return re.sub(r"(\d+\.\d{2})\d+", r"\1", tag[0])
 
 
 def _svg_text(picture: Picture, words: Words) -> str:
