@@ -76,7 +76,7 @@ def test_draws_the_headline(record, tmp_path):
         (["--record={record}", "--record={record}"], "twice"),
         (["--record={record}", "--output={tmp}/report.pdf"], "html"),
         (["--record={record}", "--language=fr"], "language"),
-        (["{record}"], "unexpected"),
+        (["--record={record}", "extra"], "unexpected"),
     ],
 )
 def test_usage_errors(arguments, named, record, tmp_path):

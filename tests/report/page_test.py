@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import re
 
 import pytest
@@ -28,6 +29,11 @@ def rendered(*records, language="en", sweep=None):
     return text
 
 
+@functools.cache
+def default_page():
+    return rendered(sample_record())
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_page_names_its_language_and_needs_nothing(language):
     text = rendered(sample_record(), language=language)
@@ -50,7 +56,7 @@ def test_no_id_is_used_twice_and_every_reference_is_met():
 
 
 def test_every_figure_has_a_text_and_every_table_a_caption():
-    text = rendered(sample_record())
+    text = default_page()
     assert text.count("<figure>") == len(
         re.findall(r'role="img" aria-label="[^"]+"', text)
     )
@@ -79,7 +85,7 @@ def test_undefined_values_stand_with_their_reason():
     record = undefine(sample_record(), "All 3 rows are negative.", metric="auc")
     assert "全部 3 行均为负类。" in rendered(record, language="zh")
     assert "All 3 rows are negative." in rendered(record)
-    assert "Every value on this page is defined." in rendered(sample_record())
+    assert "Every value on this page is defined." in default_page()
 
 
 def test_differing_settings_are_named():
@@ -131,13 +137,13 @@ def test_writes_figures_and_tables_beside_the_page(tmp_path):
 
 
 def test_numbers_in_figures_keep_their_digits():
-    text = rendered(sample_record())
+    text = default_page()
     for tick in ("0.001", "99.999"):
         assert f">{tick}</text>" in text
 
 
 def test_the_same_record_gives_the_same_page():
-    assert rendered(sample_record()) == rendered(sample_record())
+    assert rendered(sample_record()) == default_page()
 
 
 def test_png_falls_back_to_english_where_no_font_has_the_glyphs(tmp_path, monkeypatch):
@@ -171,7 +177,7 @@ def test_series_have_contrast_and_their_own_line_and_marker(number):
 
 
 def test_text_colours_of_the_page_have_contrast():
-    text = rendered(sample_record())
+    text = default_page()
     colors = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", text))
     for paper in ("paper", "tint"):
         for ink in ("ink", "soft", "mark"):

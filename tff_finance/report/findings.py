@@ -121,7 +121,7 @@ def _compare(
 
 
 def _gains(study: Study, words: Words) -> str:
-    if study.federated is None or not study.summary["gain"]:
+    if study.federated is None or "local" not in study.methods:
         return ""
     values = {
         bank: gains[study.federated]["accuracy"]

@@ -125,8 +125,8 @@ def draw_headline(study: Study, words: Words) -> matplotlib.figure.Figure:
 
 
 def gain_section(study: Study, words: Words) -> Section | None:
-    """Each bank's gain on its own customers; None without banks alone."""
-    if not study.summary["gain"]:
+    """Each bank's gain on its own customers; None with nothing to compare."""
+    if not any(study.summary["gain"].values()):
         return None
     say = words.say
     table = _gain_table(study, words)

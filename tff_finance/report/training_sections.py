@@ -212,6 +212,12 @@ def traffic_section(study: Study, words: Words) -> Section:
     say = words.say
     table = _traffic_table(study, words)
     alt = say("; ").join(f"{row[0]}: {row[2]} + {row[3]}" for row in table.rows)
+    picture = Picture(
+        name=f"{study.key}traffic",
+        title=say("Traffic of the whole training, all banks"),
+        alt=say("Bytes to the banks plus bytes from the banks. %(c)s.", c=alt),
+        draw=functools.partial(_draw_traffic, study),
+    )
     return Section(
         anchor=f"{study.key}traffic",
         title=say("What travels between the banks and the server"),
@@ -222,14 +228,7 @@ def traffic_section(study: Study, words: Words) -> Section:
                 "exposure: rows are what the banks may not send."
             )
         ],
-        pictures=[
-            Picture(
-                name=f"{study.key}traffic",
-                title=say("Traffic of the whole training, all banks"),
-                alt=say("Bytes to the banks plus bytes from the banks. %(c)s.", c=alt),
-                draw=functools.partial(_draw_traffic, study),
-            )
-        ],
+        pictures=[picture] if _methods_with_traffic(study) else [],
         tables=[table],
         notes=[
             say(
@@ -241,13 +240,17 @@ def traffic_section(study: Study, words: Words) -> Section:
     )
 
 
-def _draw_traffic(study: Study, words: Words) -> matplotlib.figure.Figure:
-    say = words.say
-    methods = [
+def _methods_with_traffic(study: Study) -> list[str]:
+    return [
         method
         for method in study.methods
         if any(study.summary["methods"][method]["communication"][k] for k in _TRAFFIC)
     ]
+
+
+def _draw_traffic(study: Study, words: Words) -> matplotlib.figure.Figure:
+    say = words.say
+    methods = _methods_with_traffic(study)
     figure = styles.new_figure(1.3 + 0.45 * len(methods))
     axes = figure.subplots()
     parts = (
