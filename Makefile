@@ -24,6 +24,7 @@ set-up: ## the environment in .venv; every job below calls it
 
 case-study: set-up ## three banks train one credit-risk model; writes OUTPUT_DIR
 	$(python) -m experiments.bank_case_study --output_dir='$(OUTPUT_DIR)' $(ARGS)
+	@$(python) -m experiments.write_report --record='$(OUTPUT_DIR)/record' --output='$(OUTPUT_DIR)/report.html'
 
 sweep: set-up ## accuracy against heterogeneity; writes results/heterogeneity_sweep
 	$(python) -m experiments.sweep_heterogeneity --output_dir=results/heterogeneity_sweep $(ARGS)
