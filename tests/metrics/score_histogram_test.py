@@ -1,9 +1,6 @@
-"""Tests of the histogram as a value: sums, checks, packing."""
+"""Tests of the histogram as a value: sums and checks."""
 
-import csv
 import dataclasses
-import io
-import json
 import subprocess
 import sys
 
@@ -17,9 +14,7 @@ from tff_finance.metrics.score_histogram import (
     FIRST_POSITIVE_BIN,
     LOGIT_BINS,
     ScoreHistogram,
-    from_mapping,
     logit_edges,
-    to_mapping,
 )
 
 
@@ -163,71 +158,3 @@ def test_calibration_positives_fit_into_their_bins() -> None:
     moved = np.roll(histogram.calibration_positives, 2)
     with pytest.raises(ValueError, match="`calibration_positives`"):
         dataclasses.replace(histogram, calibration_positives=moved)
-
-
-@given(histograms)
-def test_json_round_trip_is_exact(histogram: ScoreHistogram) -> None:
-    text = json.dumps(to_mapping(histogram), allow_nan=False)
-    assert from_mapping(json.loads(text)) == histogram
-
-
-@given(histograms)
-def test_csv_round_trip_is_exact(histogram: ScoreHistogram) -> None:
-    file = io.StringIO()
-    csv.writer(file).writerows(to_mapping(histogram).items())
-    file.seek(0)
-    assert from_mapping(dict(csv.reader(file))) == histogram
-
-
-def test_mapping_is_flat_and_sparse() -> None:
-    mapping = to_mapping(make_histogram([(2210, True), (2210, True), (3, False)]))
-    assert mapping == {
-        "logit_bins": 4096,
-        "logit_bound": 16.0,
-        "calibration_bins": 15,
-        "log_loss_sum": 0.5,
-        "brier_sum": 3 / 7,
-        "negatives/3": 1,
-        "positives/2210": 2,
-        "calibration_counts/3": 1,
-        "calibration_counts/5": 2,
-        "calibration_positives/5": 2,
-        "calibration_score_sums/3": 1 / 3,
-        "calibration_score_sums/5": 2 / 3,
-    }
-
-
-def test_mapping_keeps_counts_beyond_float_precision() -> None:
-    count = 2**53 + 1
-    histogram = from_mapping(
-        to_mapping(ScoreHistogram.zero())
-        | {"negatives/7": str(count), "calibration_counts/0": count}
-    )
-    assert histogram.negative_rows == count
-    assert from_mapping(to_mapping(histogram)) == histogram
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        ("logit_bound", 20.0, "`logit_bound` must be 16.0"),
-        ("logit_bins", 2048, "`logit_bins` must be 4096"),
-        ("log_loss_sum", "much", "'log_loss_sum' must be float"),
-        ("negatives/1", 2.5, "'negatives/1' must be int"),
-        ("negatives/4096", 1, "names no bin"),
-        ("negatives/-1", 1, "names no bin"),
-        ("negatives", 1, "names no bin"),
-        ("neutral/1", 1, "unknown key, 'neutral/1'"),
-    ],
-)
-def test_bad_mapping_is_refused_by_key(key: str, value: object, message: str) -> None:
-    mapping = to_mapping(ScoreHistogram.zero()) | {key: value}
-    with pytest.raises(ValueError, match=message):
-        from_mapping(mapping)
-
-
-def test_incomplete_mapping_is_refused() -> None:
-    mapping = to_mapping(ScoreHistogram.zero())
-    del mapping["brier_sum"]
-    with pytest.raises(ValueError, match="lacks brier_sum"):
-        from_mapping(mapping)

@@ -13,7 +13,6 @@ score and label, so untrusted servers should receive only the secure sum.
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,13 +56,6 @@ _COUNT_SIZES: Mapping[str, int] = MappingProxyType(
     }
 )
 _SCALAR_FIELDS = ("log_loss_sum", "brier_sum")
-_BINNING: Mapping[str, int | float] = MappingProxyType(
-    {
-        "logit_bins": LOGIT_BINS,
-        "logit_bound": LOGIT_BOUND,
-        "calibration_bins": CALIBRATION_BINS,
-    }
-)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -175,62 +167,6 @@ def logit_edges() -> NDArray[np.float64]:
     return np.arange(LOGIT_BINS + 1) / BINS_PER_LOGIT - LOGIT_BOUND
 
 
-def to_mapping(histogram: ScoreHistogram) -> dict[str, int | float]:
-    """Returns a histogram as a flat mapping of JSON scalars, without empty bins.
-
-    Keys are `logit_bins`, `logit_bound` and `calibration_bins` (so that a file
-    outlives a change of binning), `log_loss_sum`, `brier_sum`, and for each bin
-    that is not zero the field and the bin's index, as in `positives/2210`.
-
-    Args:
-        histogram: Any histogram.
-
-    Returns:
-        Counts as int, sums as float. JSON, and CSV written with `repr` as the
-        `csv` module does, keep them exactly; `from_mapping` reads both.
-    """
-    mapping: dict[str, int | float] = dict(_BINNING)
-    mapping |= {name: getattr(histogram, name) for name in _SCALAR_FIELDS}
-    for name in (*_COUNT_SIZES, "calibration_score_sums"):
-        values = getattr(histogram, name)
-        for index in np.flatnonzero(values):
-            mapping[f"{name}/{index}"] = values[index].item()
-    return mapping
-
-
-def from_mapping(mapping: Mapping[str, int | float | str]) -> ScoreHistogram:
-    """Returns the histogram that `to_mapping` packed.
-
-    Args:
-        mapping: As from `to_mapping`; values may be text, as CSV gives them.
-
-    Returns:
-        A histogram equal to the packed one.
-
-    Raises:
-        ValueError: If a key is missing or unknown, a value can't be read, or the
-            binning is another one; the message names the key.
-    """
-    missing = [key for key in (*_BINNING, *_SCALAR_FIELDS) if key not in mapping]
-    if missing:
-        raise ValueError(f"`mapping` lacks {', '.join(missing)}.")
-    arrays: dict[str, NDArray[Any]] = {
-        name: np.zeros(size, np.int64) for name, size in _COUNT_SIZES.items()
-    }
-    arrays["calibration_score_sums"] = np.zeros(CALIBRATION_BINS, np.float64)
-    scalars = {}
-    for key, text in mapping.items():
-        if key in _BINNING:
-            _check_binning(key, text)
-        elif key in _SCALAR_FIELDS:
-            scalars[key] = _read(key, text, float)
-        else:
-            name, index = _bin_of_key(key, arrays)
-            kind = int if name in _COUNT_SIZES else float
-            arrays[name][index] = _read(key, text, kind)
-    return ScoreHistogram(**arrays, **scalars)
-
-
 def _checked_array(name: str, value: object, size: int, dtype: type) -> np.ndarray:
     """Returns a read-only copy of an array with the given size and dtype."""
     if not isinstance(value, np.ndarray) or value.dtype != dtype:
@@ -282,32 +218,3 @@ def _check_agreement(histogram: ScoreHistogram) -> None:
             f"`brier_sum` must be at most the {histogram.rows} rows, got "
             f"{histogram.brier_sum}."
         )
-
-
-def _check_binning(key: str, text: int | float | str) -> None:
-    """Raises ValueError if a mapping was made with another binning."""
-    if _read(key, text, float) != _BINNING[key]:
-        raise ValueError(f"`{key}` must be {_BINNING[key]}, got {text!r}.")
-
-
-def _bin_of_key(key: str, arrays: Mapping[str, np.ndarray]) -> tuple[str, int]:
-    """Returns field and index of a key such as `positives/2210`."""
-    name, _, digits = key.partition("/")
-    if name not in arrays:
-        raise ValueError(f"`mapping` has an unknown key, {key!r}.")
-    if not (digits.isascii() and digits.isdigit() and int(digits) < len(arrays[name])):
-        raise ValueError(
-            f"{key!r} names no bin: expected 0 to {len(arrays[name]) - 1} after '/'."
-        )
-    return name, int(digits)
-
-
-def _read(
-    key: str, text: int | float | str, kind: type[int] | type[float]
-) -> int | float:
-    """Returns a value of a mapping as a number."""
-    try:
-        # By way of text, so that 2.5 rows are refused and not truncated.
-        return kind(str(text))
-    except ValueError as error:
-        raise ValueError(f"{key!r} must be {kind.__name__}, got {text!r}.") from error
