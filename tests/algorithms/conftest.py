@@ -71,11 +71,11 @@ def empty_client():
 
 @pytest.fixture(scope="session")
 def broken_client(tables):
-    """An institution with a value that makes its gradient NaN."""
+    """An institution with a value that makes its gradient NaN, let in by nobody."""
     x, y = tables["bank_b"]
-    x = x.copy()
-    x[-1, 0] = np.nan
-    return client_dataset(dense_examples(x, y, institution="broken"))
+    examples = dense_examples(x.copy(), y, institution="broken")
+    examples["x"][-1, 0] = np.nan
+    return client_dataset(examples)
 
 
 @pytest.fixture(scope="session")

@@ -255,9 +255,9 @@ def test_missed_empty_and_broken_rounds_leave_the_state(
 
     bank_a, bank_b, _ = client_data
     x, y = tables["bank_a"]
-    bank_a_broken = client_dataset(
-        dense_examples(np.where(x > 1, np.nan, x), y, institution="bank_a")
-    )
+    broken = dense_examples(x.copy(), y, institution="bank_a")
+    broken["x"][x > 1] = np.nan
+    bank_a_broken = client_dataset(broken)
     state = process.initialize()
     for data in (
         [bank_a, bank_b, empty_client, broken_client],
