@@ -9,6 +9,7 @@ squared deviations, and the count of each category.
 
 import collections
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -113,6 +114,7 @@ def _client_columns(table: pd.DataFrame, contract: Contract) -> list[Mapping[str
     ]
 
 
+@functools.cache  # traced once for all seeds
 def _build_computations(contract: Contract) -> _Computations:
     width = len(contract.numeric_columns)
     sizes = [len(column.categories) for column in contract.categorical_columns]

@@ -1,6 +1,7 @@
 """Bytes per round, from the type signatures of a computation's federated form."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow_federated as tff
@@ -16,6 +17,7 @@ class Traffic:
     bytes_up: int
 
 
+@functools.cache  # splitting a computation takes half a second, and seeds share it
 def traffic_per_round(next_fn: tff.Computation) -> Traffic:
     """What one round of `next_fn` exchanges with each institution.
 
