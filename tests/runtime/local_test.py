@@ -1,5 +1,9 @@
 """The worker process lives as long as its context, whatever happens in it."""
 
+import os
+import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -110,3 +114,48 @@ def test_contexts_follow_and_contain_each_other(outside):
 def test_context_without_a_computation_starts_nothing(outside):
     with local.execution_context():
         assert living_workers() == outside
+
+
+DRIVER = """
+import sys
+import numpy as np, tensorflow as tf, tensorflow_federated as tff
+from tff_finance.runtime import local
+
+@tff.tensorflow.computation(np.int32)
+def add_one(x):
+    return x + tf.constant(1)
+
+with local.execution_context():
+    add_one(1)
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_worker_is_ended_when_its_process_is_killed(number):
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    with driver:
+        assert driver.stdout.readline() == "ready\n"
+        children = psutil.Process(driver.pid).children(recursive=True)
+        assert any(child.name().startswith("worker_binary") for child in children)
+        os.kill(driver.pid, number)
+        gone, alive = psutil.wait_procs(children, timeout=20)
+    assert alive == []
+    assert len(gone) == len(children)
+    # Neither signal lets Python clean up, so something else must have.
+    assert driver.returncode == -number
+
+
+def test_the_mark_of_workers_is_gone_with_the_context():
+    before = dict(os.environ)
+    with local.execution_context():
+        assert dict(os.environ) != before
+    assert dict(os.environ) == before

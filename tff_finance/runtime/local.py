@@ -6,13 +6,17 @@ holds inherited pipes open, so that `... | tail` never ends.
 
 import contextlib
 import gc
+import os
+import subprocess
+import sys
 import time
+import uuid
 from collections.abc import Iterator
 
 import psutil
 import tensorflow_federated as tff
 
-_WORKER = "worker_binary"
+from tff_finance.runtime import worker_watch
 
 
 @contextlib.contextmanager
@@ -20,25 +24,53 @@ def execution_context() -> Iterator[None]:
     """Runs TFF computations in this machine's worker until the block ends.
 
     The worker is started by the first computation. On leaving, by whatever
-    way, the workers that this process started in the block are ended.
+    way, the workers that this process started in the block are ended; if the
+    process is killed in the block, `worker_watch` ends them.
     """
     before = {worker.pid for worker in _workers()}
     settle = 0.0
+    with _watch():
+        try:
+            context = tff.backends.native.create_sync_local_cpp_execution_context()
+            with tff.framework.get_context_stack().install(context):
+                yield
+        except BaseException:
+            # A computation may go on in TFF's thread, which starts a new worker
+            # when its own is gone.
+            settle = 0.5
+            raise
+        finally:
+            # Killed here, and reaped by TFF when nothing refers to the context
+            # any more: TFF itself sends SIGINT, which background jobs ignore,
+            # and waits.
+            _kill_workers(except_for=before, settle=settle)
+            context = None
+            gc.collect()
+
+
+@contextlib.contextmanager
+def _watch() -> Iterator[None]:
+    """Marks the workers started in the block, and has their mark watched over."""
+    mark = uuid.uuid4().hex
+    outer = os.environ.get(worker_watch.MARK)
+    os.environ[worker_watch.MARK] = mark
+    watcher = subprocess.Popen(
+        [sys.executable, worker_watch.__file__, mark],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # Ctrl-C is for this process, which ends its workers itself.
+        start_new_session=True,
+    )
     try:
-        context = tff.backends.native.create_sync_local_cpp_execution_context()
-        with tff.framework.get_context_stack().install(context):
-            yield
-    except BaseException:
-        # A computation may go on in TFF's thread, which starts a new worker when
-        # its own is gone.
-        settle = 0.5
-        raise
+        yield
     finally:
-        # Killed here, and reaped by TFF when nothing refers to the context any
-        # more: TFF itself sends SIGINT, which background jobs ignore, and waits.
-        _kill_workers(except_for=before, settle=settle)
-        context = None
-        gc.collect()
+        if outer is None:
+            del os.environ[worker_watch.MARK]
+        else:
+            os.environ[worker_watch.MARK] = outer
+        watcher.kill()
+        watcher.communicate()
 
 
 def _kill_workers(*, except_for: set[int], settle: float) -> None:
@@ -60,6 +92,6 @@ def _workers() -> list[psutil.Process]:
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             ended = process.status() == psutil.STATUS_ZOMBIE
-            if not ended and process.name().startswith(_WORKER):
+            if not ended and process.name().startswith(worker_watch.WORKER):
                 workers.append(process)
     return workers
