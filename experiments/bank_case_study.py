@@ -2,7 +2,8 @@
 
 Compares banks that train alone, together by federated learning, and on pooled
 rows, on a synthetic population made for the purpose. Prints the comparison and
-writes summary.json and the run record to --output_dir.
+writes summary.json and the run record to --output_dir. A run that was killed goes
+on where it was when it is started again with the same flags.
 
 Training flags that are not given take the scenario's values.
 """
@@ -11,7 +12,7 @@ import dataclasses
 
 from absl import flags
 
-from experiments import command_line
+from experiments import command_line, resume
 from tff_finance.records import files
 from tff_finance.records.config import METHODS, WEIGHTINGS, CaseStudyConfig
 
@@ -71,20 +72,19 @@ def main() -> None:
     config = _config()
     directory = command_line.output_directory(_OUTPUT_DIR.value)
 
-    # TensorFlow takes seconds to import; whatever can fail before, has.
-    from tff_finance.evaluation import case_study
-    from tff_finance.evaluation.summary import build_summary
-    from tff_finance.report.console import print_case_study
-    from tff_finance.runtime import local
+    with resume.claimed_folder(directory, config.to_mapping()) as folder:
+        # TensorFlow takes seconds to import; whatever can fail before, has.
+        from tff_finance.evaluation import case_study
+        from tff_finance.evaluation.summary import build_summary
+        from tff_finance.report.console import print_case_study
+        from tff_finance.runtime import local
 
-    with local.execution_context():
-        record = case_study.run_case_study(
-            config,
-            report_progress=command_line.report_progress,
-            save=lambda record: record.write(directory / "record"),
-        )
-    summary = build_summary(record)
-    files.write_json(directory / "summary.json", summary)
+        with local.execution_context():
+            record = case_study.run_case_study(
+                config, report_progress=command_line.report_progress, folder=folder
+            )
+        summary = build_summary(record)
+        files.write_json(directory / "summary.json", summary)
     print_case_study(summary)
     command_line.report_progress(f"Wrote {directory / 'summary.json'} and record/.")
 

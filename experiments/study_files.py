@@ -7,7 +7,7 @@ import pandas as pd
 from experiments import command_line
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.records import files
-from tff_finance.records.run_record import RunRecord
+from tff_finance.records.run_record import RunRecord, UnreadableRecordError
 from tff_finance.report.content import Study
 from tff_finance.report.sweep_section import COLUMNS
 
@@ -24,9 +24,11 @@ def read_study(folder: pathlib.Path, *, key: str = "") -> Study:
     try:
         record = RunRecord.read(folder)
         return Study(key=key, record=record, summary=build_summary(record))
+    except UnreadableRecordError as error:
+        command_line.failure(f"--record: {error}")
     except _UNREADABLE as error:
         command_line.failure(
-            f"--record: {folder} is no record that can be read: {_one_line(error)}"
+            f"--record: {folder} can't be summarized: {_one_line(error)}"
         )
 
 

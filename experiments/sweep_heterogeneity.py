@@ -1,16 +1,20 @@
 """The case study at several heterogeneities: where does the gain come from?
 
 Runs local, FedAvg and centralized training at each level and writes a
-summary.json per level, sweep.csv and the picture sweep.png to --output_dir.
+summary.json per level, sweep.csv and the picture sweep.png to --output_dir. A
+sweep that was killed goes on where it was when it is started again.
 """
 
+import contextlib
 import dataclasses
+import pathlib
 
 from absl import flags
 
-from experiments import command_line
+from experiments import command_line, resume
 from tff_finance.records import files
 from tff_finance.records.config import CaseStudyConfig
+from tff_finance.records.run_folder import RunFolder
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder; made if missing.")
 _SCENARIO = flags.DEFINE_enum(
@@ -35,7 +39,22 @@ def main() -> None:
     """Runs the sweep."""
     configs = _configs()
     directory = command_line.output_directory(_OUTPUT_DIR.value)
+    with contextlib.ExitStack() as stack:
+        folders = [
+            stack.enter_context(
+                resume.claimed_folder(
+                    directory / f"heterogeneity_{config.heterogeneity:g}",
+                    config.to_mapping(),
+                )
+            )
+            for config in configs
+        ]
+        _sweep(configs, folders, directory)
 
+
+def _sweep(
+    configs: list[CaseStudyConfig], folders: list[RunFolder], directory: pathlib.Path
+) -> None:
     # TensorFlow takes seconds to import; whatever can fail before, has.
     from tff_finance.evaluation import case_study
     from tff_finance.evaluation.summary import build_summary
@@ -47,17 +66,13 @@ def main() -> None:
 
     summaries = []
     with local.execution_context():
-        for config in configs:
-            level = f"heterogeneity_{config.heterogeneity:g}"
-            command_line.report_progress(level)
-            folder = directory / level
+        for config, folder in zip(configs, folders, strict=True):
+            command_line.report_progress(folder.directory.name)
             record = case_study.run_case_study(
-                config,
-                report_progress=command_line.report_progress,
-                save=lambda record, folder=folder: record.write(folder / "record"),
+                config, report_progress=command_line.report_progress, folder=folder
             )
             summaries.append(build_summary(record))
-            files.write_json(folder / "summary.json", summaries[-1])
+            files.write_json(folder.directory / "summary.json", summaries[-1])
     files.write_csv(directory / "sweep.csv", sweep_table(summaries))
     draw_heterogeneity_sweep(summaries, directory / "sweep.png")
     command_line.report_progress(f"Wrote {directory / 'sweep.png'} and sweep.csv.")

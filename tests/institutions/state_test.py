@@ -1,5 +1,8 @@
 """Institution state: versions by round, torn files, names, other models."""
 
+import itertools
+import pathlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -108,3 +111,69 @@ def test_other_files_in_the_folder_are_ignored(files, tmp_path):
     for name in ("round_00000001.bak", "round_notes.txt", "README"):
         (tmp_path / "bank_a" / name).write_text("not a state")
     assert_same(read(files, "bank_a", 1), filled(1))
+
+
+def kept(files):
+    return sorted(
+        f"{path.parent.name} {int(path.name[-8:])}"
+        for path in pathlib.Path(files.directory).rglob("round_*")
+    )
+
+
+@pytest.fixture
+def history(files):
+    """bank_a took part in rounds 0 to 4, bank_b in 0 and 3."""
+    for number in range(5):
+        write(files, "bank_a", number, filled(number))
+    for number in (0, 3):
+        write(files, "bank_b", number, filled(-number))
+    return files
+
+
+def test_drop_after_leaves_what_a_checkpoint_goes_with(history):
+    history.drop_after(3)
+    assert kept(history) == ["bank_a 1", "bank_a 2", "bank_a 3", "bank_b 1"]
+    assert_same(read(history, "bank_b", 3), filled(0))
+
+
+def test_before_the_first_round_no_state_is_left(history):
+    history.drop_after(0)
+    assert kept(history) == []
+
+
+@pytest.mark.parametrize("round_number", range(7))
+def test_drop_before_takes_nothing_that_is_still_read(history, round_number):
+    rounds = itertools.product(("bank_a", "bank_b", "bank_c"), range(round_number, 9))
+    before = {key: [part.numpy() for part in read(history, *key)] for key in rounds}
+    history.drop_before(round_number)
+    for key, expected in before.items():
+        assert_same(read(history, *key), expected)
+
+
+def test_drop_before_drops_all_else(history):
+    history.drop_before(3)
+    # bank_b's next version is 4, and round 3 reads its version 1.
+    assert kept(history) == ["bank_a 3", "bank_a 4", "bank_a 5", "bank_b 1", "bank_b 4"]
+
+
+def test_fingerprint_is_of_what_a_round_reads(history):
+    third = history.fingerprint(3)
+    assert history.fingerprint(4) != third
+    history.drop_after(3)
+    history.drop_before(3)
+    assert history.fingerprint(3) == third  # what isn't read doesn't count
+    path = pathlib.Path(history.directory) / "bank_b" / "round_00000001"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert history.fingerprint(3) != third
+    path.write_bytes(content)
+    assert history.fingerprint(3) == third
+    path.unlink()
+    assert history.fingerprint(3) != third
+
+
+def test_a_run_that_has_no_state_yet_has_a_fingerprint(tmp_path):
+    files = InstitutionStateFiles(str(tmp_path / "new"))
+    files.drop_after(0)
+    files.drop_before(0)
+    assert files.fingerprint(0) == InstitutionStateFiles(str(tmp_path)).fingerprint(9)

@@ -155,6 +155,9 @@ def test_no_rows_of_a_kind_survive(tmp_path, name):
 def test_a_record_from_before_feature_rows_is_read(tmp_path):
     record().write(tmp_path)
     (tmp_path / "features.csv").unlink()
+    header = files.read_json(tmp_path / "run.json")
+    del header["sha256"]  # nor had it checksums
+    files.write_json(tmp_path / "run.json", header)
     assert RunRecord.read(tmp_path) == record(features=())
 
 
@@ -184,7 +187,9 @@ def test_newer_schema_is_refused(tmp_path):
     files.write_json(
         tmp_path / "run.json", header | {"schema": run_record.SCHEMA_VERSION + 1}
     )
-    with pytest.raises(ValueError, match=r"run.json has schema 2; .* up to 1: update"):
+    with pytest.raises(
+        run_record.UnreadableRecordError, match=r"schema 2; .* up to 1: update"
+    ):
         RunRecord.read(tmp_path)
 
 
@@ -216,5 +221,18 @@ def test_a_record_half_overwritten_is_no_record(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "write_csv", full_disk)
     with pytest.raises(OSError, match="No space left"):
         record().write(tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(run_record.UnreadableRecordError, match="No such file"):
+        RunRecord.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["metrics.csv", "curves.csv", "score_histograms.csv.gz"]
+)
+def test_a_file_changed_since_is_refused(tmp_path, name):
+    """Cut at the end of a line, a table reads well."""
+    record().write(tmp_path)
+    path = tmp_path / name
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rfind(b"\n", 0, -1) + 1])
+    with pytest.raises(run_record.UnreadableRecordError, match=f"{name} has changed"):
         RunRecord.read(tmp_path)

@@ -1,6 +1,7 @@
 """The round loop: early stopping, divergence, and what reaches the process."""
 
 import collections
+import dataclasses
 import itertools
 import math
 import types
@@ -15,7 +16,9 @@ from tff_finance.institutions.examples import client_dataset, dense_examples
 from tff_finance.metrics.validation import ValidationResult
 from tff_finance.tasks import keras_models
 from tff_finance.tasks.risk import build_risk_model
-from tff_finance.training.loop import StoppingRule, TrainingDivergedError, train
+from tff_finance.training.checkpoints import Checkpoints
+from tff_finance.training.loop import TrainingDivergedError, train
+from tff_finance.training.progress import StoppingRule
 
 START = 100
 
@@ -211,3 +214,86 @@ def test_one_process_serves_every_seed(tff_context):
     other_order = weights(initial=1, seed=2)
     assert 1e-6 < np.abs(other_order - first).max() < 0.1
     assert np.abs(weights(initial=2, seed=1) - first).max() > 0.1
+
+
+class KilledError(Exception):
+    """Stands for a kill."""
+
+
+def resumable(folder, losses, *, kill_at=None, **options):
+    process = CountingProcess()
+
+    def validate(weights):
+        if weights - START == kill_at:
+            raise KilledError
+        return scripted(losses)(weights)
+
+    trained = train(
+        process,
+        ["data"],
+        initial_weights=START,
+        seed=5,
+        validate=validate,
+        stopping=StoppingRule(max_rounds=len(losses), patience=3),
+        label="seed 5 fed_avg",
+        checkpoints=Checkpoints.in_folder(folder, every_seconds=0),
+        **options,
+    )
+    return trained, process
+
+
+@pytest.mark.parametrize("kill_at", [1, 2, 4, 6])
+def test_an_interrupted_run_ends_as_a_whole_one(tmp_path, capsys, kill_at):
+    losses = [3.0, 1.0, 2.0, 0.5, 2.0, 2.0, 2.0, 9.0]
+    whole, _ = resumable(tmp_path / "whole", losses)
+    with pytest.raises(KilledError):
+        resumable(tmp_path / "killed", losses, kill_at=kill_at)
+    assert "goes on" not in capsys.readouterr().err
+    resumed, process = resumable(tmp_path / "killed", losses)
+    assert dataclasses.replace(resumed, seconds=0) == dataclasses.replace(
+        whole, seconds=0
+    )
+    assert whole.stopped_by == "patience"
+    # Rounds before the checkpoint aren't run again.
+    assert len(process.calls) == 7 - (kill_at - 1)
+    told = f"seed 5 fed_avg: goes on after round {kill_at - 1}" if kill_at > 1 else ""
+    assert told in capsys.readouterr().err
+
+
+def test_a_finished_run_is_not_run_again(tmp_path):
+    whole, _ = resumable(tmp_path, [3.0, 2.0, 1.0])
+    again, process = resumable(tmp_path, [3.0, 2.0, 1.0])
+    assert process.calls == []
+    assert again == whole
+
+
+def test_time_of_a_killed_process_counts_up_to_its_checkpoint(tmp_path):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        clock = itertools.count(step=1000.0)
+        monkeypatch.setattr("time.monotonic", lambda: next(clock))
+        with pytest.raises(KilledError):
+            resumable(tmp_path, [3.0, 2.0, 1.0], kill_at=3)
+    resumed, _ = resumable(tmp_path, [3.0, 2.0, 1.0])
+    assert resumed.seconds > 1000
+    assert resumed.seconds % 1000 < 500  # the second process took no such time
+
+
+def test_metrics_are_released_each_round(tmp_path):
+    class Recording(tff.program.ReleaseManager):
+        def __init__(self):
+            self.got = {}
+
+        async def release(self, value, key):
+            self.got[key] = dict(value)
+
+    manager = Recording()
+    resumable(tmp_path, [3.0, 2.0], release_managers=[manager])
+    assert manager.got == {
+        number: {
+            "training_loss": 0.5,
+            "validation_loss": loss,
+            "validation_accuracy": (START + number) / 1000,
+            "non_finite_updates": 0,
+        }
+        for number, loss in ((1, 3.0), (2, 2.0))
+    }

@@ -1,8 +1,6 @@
 """The bank case study: scenario, methods and seeds in, run record out."""
 
 import dataclasses
-import importlib.metadata
-import platform
 import time
 from collections.abc import Callable
 
@@ -20,26 +18,23 @@ from tff_finance.institutions.institution import Institution, split_at_random
 from tff_finance.preprocessing.consortium import Consortium, encode_consortium
 from tff_finance.preprocessing.statistics import exchanged_types
 from tff_finance.records.config import CaseStudyConfig
+from tff_finance.records.run_folder import RunFolder
 from tff_finance.records.run_record import InstitutionRow, RunRecord, join_rows
+from tff_finance.records.versions import result_versions
 from tff_finance.training import communication
+from tff_finance.training.folder import TrainingFolder
 
 EXPERIMENT = "bank_case_study"
 
-_PACKAGES = (
-    "tff-finance",
-    "tensorflow",
-    "tensorflow-federated",
-    "numpy",
-    "pandas",
-    "scikit-learn",
-)
+# The part of a seed that no method has.
+_INSTITUTIONS = "institutions"
 
 
 def run_case_study(
     config: CaseStudyConfig,
     *,
     report_progress: Callable[[str], None],
-    save: Callable[[RunRecord], None] | None = None,
+    folder: RunFolder | None = None,
     law: DefaultLaw | None = None,
 ) -> RunRecord:
     """Trains and judges every method under every seed.
@@ -49,66 +44,130 @@ def run_case_study(
     Args:
         config: What to run.
         report_progress: Takes a line whenever a method is done.
-        save: Takes the record so far whenever a seed is done.
+        folder: Takes each part that is done and the record so far after each
+            seed, and gives what an earlier process of the same run has done. To
+            be claimed by the caller. None keeps nothing.
         law: Replaces the scenario's law of default; for calibration.
 
     Returns:
         The record of the run.
+
+    Raises:
+        RunFailedError: If training diverges, or a checkpoint can't be used.
     """
     scenario = SCENARIOS[config.scenario]
-    scenario = dataclasses.replace(
-        scenario, heterogeneity=config.heterogeneity, law=law or scenario.law
+    study = _CaseStudy(
+        config=config,
+        scenario=dataclasses.replace(
+            scenario, heterogeneity=config.heterogeneity, law=law or scenario.law
+        ),
+        report_progress=report_progress,
+        folder=folder,
     )
-    header = _empty_record(config, scenario)
-    # Computations are built once for all seeds. The encoder's width may differ
-    # between seeds, where a rare category or a missing value occurs in one only.
-    methods: dict[int, list[Method]] = {}
     seeds: list[RunRecord] = []
     for seed in config.seeds:
-        institutions = draw_institutions(scenario, seed)
-        consortium = encode_consortium(institutions, CREDIT_CONTRACT)
-        names = consortium.encoder.feature_names
-        width = len(names)
-        if width not in methods:
-            methods[width] = build_methods(config.methods, width, config.training)
-        rows = [
-            _run_method(method, consortium, header, seed, report_progress)
-            for method in methods[width]
-        ]
-        described = dataclasses.replace(
-            header,
-            institutions=tuple(_institution_row(i, seed) for i in institutions),
-            features=tuple(feature_rows(consortium.training, names, seed=seed)),
-        )
-        seeds.append(join_rows([described, *rows]))
-        if save:
-            save(join_rows(seeds))
+        seeds.append(study.run_seed(seed))
+        if folder:
+            folder.write_record(join_rows(seeds))
     return join_rows(seeds)
 
 
-def _run_method(
-    method: Method,
-    consortium: Consortium,
-    header: RunRecord,
-    seed: int,
-    report_progress: Callable[[str], None],
-) -> RunRecord:
-    """Fits one method under one seed, then lets its models see the test rows."""
-    start = time.monotonic()
-    fitted = method.fit(consortium.training, seed=seed)
-    judgement = judge(fitted.scorers, consortium.test, seed=seed, method=method.name)
-    rounds = max(run.rounds for run in fitted.runs)
-    seconds = time.monotonic() - start
-    report_progress(
-        f"seed {seed}  {method.name:<17} {rounds:>4} rounds  {seconds:5.1f} s"
-    )
-    return dataclasses.replace(
-        header,
-        metrics=judgement.metrics,
-        curves=fitted.curves,
-        runs=fitted.runs,
-        histograms=judgement.histograms,
-    )
+class _CaseStudy:
+    """The study's parts: under each seed the institutions, then each method."""
+
+    def __init__(
+        self,
+        *,
+        config: CaseStudyConfig,
+        scenario: Scenario,
+        report_progress: Callable[[str], None],
+        folder: RunFolder | None,
+    ) -> None:
+        self._config = config
+        self._scenario = scenario
+        self._report_progress = report_progress
+        self._folder = folder
+        self._header = _empty_record(config, scenario)
+        # Computations are built once for all seeds. The encoder's width may differ
+        # between seeds, where a rare category or a missing value occurs in one only.
+        self._methods: dict[int, list[Method]] = {}
+
+    def run_seed(self, seed: int) -> RunRecord:
+        """Runs the parts that an earlier process hasn't finished."""
+        names = (_INSTITUTIONS, *self._config.methods)
+        records = {name: self._finished(seed, name) for name in names}
+        if all(records.values()):
+            return join_rows([record for record in records.values() if record])
+        institutions = draw_institutions(self._scenario, seed)
+        consortium = encode_consortium(institutions, CREDIT_CONTRACT)
+        if not records[_INSTITUTIONS]:
+            records[_INSTITUTIONS] = self._finish(
+                seed, _INSTITUTIONS, self._describe(institutions, consortium, seed)
+            )
+        for method in self._methods_for(consortium):
+            if not records[method.name]:
+                records[method.name] = self._finish(
+                    seed, method.name, self._run_method(method, consortium, seed)
+                )
+        return join_rows([record for record in records.values() if record])
+
+    def _finished(self, seed: int, name: str) -> RunRecord | None:
+        record = self._folder.finished(_part(seed, name)) if self._folder else None
+        if record and name != _INSTITUTIONS:
+            self._report_progress(f"seed {seed}  {name:<17} was finished before")
+        return record
+
+    def _finish(self, seed: int, name: str, record: RunRecord) -> RunRecord:
+        if self._folder:
+            self._folder.finish(_part(seed, name), record)
+        return record
+
+    def _methods_for(self, consortium: Consortium) -> list[Method]:
+        width = len(consortium.encoder.feature_names)
+        if width not in self._methods:
+            self._methods[width] = build_methods(
+                self._config.methods, width, self._config.training
+            )
+        return self._methods[width]
+
+    def _describe(
+        self, institutions: list[Institution], consortium: Consortium, seed: int
+    ) -> RunRecord:
+        names = consortium.encoder.feature_names
+        return dataclasses.replace(
+            self._header,
+            institutions=tuple(_institution_row(i, seed) for i in institutions),
+            features=tuple(feature_rows(consortium.training, names, seed=seed)),
+        )
+
+    def _run_method(
+        self, method: Method, consortium: Consortium, seed: int
+    ) -> RunRecord:
+        """Fits one method under one seed, then lets its models see the test rows."""
+        start = time.monotonic()
+        folder = None
+        if self._folder:
+            folder = TrainingFolder(run=self._folder, part=_part(seed, method.name))
+        fitted = method.fit(consortium.training, seed=seed, folder=folder)
+        judgement = judge(
+            fitted.scorers, consortium.test, seed=seed, method=method.name
+        )
+        rounds = max(run.rounds for run in fitted.runs)
+        seconds = time.monotonic() - start
+        self._report_progress(
+            f"seed {seed}  {method.name:<17} {rounds:>4} rounds  {seconds:5.1f} s"
+        )
+        return dataclasses.replace(
+            self._header,
+            metrics=judgement.metrics,
+            curves=fitted.curves,
+            runs=fitted.runs,
+            histograms=judgement.histograms,
+        )
+
+
+def _part(seed: int, name: str) -> str:
+    return f"seed_{seed}/{name}"
 
 
 def _empty_record(config: CaseStudyConfig, scenario: Scenario) -> RunRecord:
@@ -123,7 +182,7 @@ def _empty_record(config: CaseStudyConfig, scenario: Scenario) -> RunRecord:
             "bytes_up": sum(map(communication.type_bytes, sent)),
             "source": f"{communication.SOURCE}, for each institution, once",
         },
-        versions=package_versions(),
+        versions=result_versions(),
         institutions=(),
         metrics=(),
         curves=(),
@@ -148,12 +207,6 @@ def draw_institutions(scenario: Scenario, seed: int) -> list[Institution]:
         )
         for bank, rng in zip(scenario.banks, split_rngs, strict=True)
     ]
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return {"python": platform.python_version()} | versions
 
 
 def _institution_row(institution: Institution, seed: int) -> InstitutionRow:

@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from tff_finance.evaluation.methods import GLOBAL, Fitted, pooled, upload_run
 from tff_finance.evaluation.scorers import boosting_scorer
 from tff_finance.preprocessing.consortium import TrainingExamples
+from tff_finance.training.folder import TrainingFolder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,8 +19,15 @@ class GradientBoosting:
 
     name: str
 
-    def fit(self, institutions: Sequence[TrainingExamples], *, seed: int) -> Fitted:
-        """Fits one model to the pooled training rows."""
+    def fit(
+        self,
+        institutions: Sequence[TrainingExamples],
+        *,
+        seed: int,
+        folder: TrainingFolder | None = None,
+    ) -> Fitted:
+        """Fits one model to the pooled training rows; too fast to be resumed."""
+        del folder
         start = time.monotonic()
         rows = pooled([i.train for i in institutions])
         model = HistGradientBoostingClassifier(random_state=seed)

@@ -21,7 +21,7 @@ from tff_finance.metrics.validation import build_federated_validation
 from tff_finance.records.config import TrainingConfig
 from tff_finance.tasks import keras_models
 from tff_finance.tasks.risk import build_risk_model
-from tff_finance.training.loop import StoppingRule
+from tff_finance.training.progress import StoppingRule
 
 
 def build_methods(

@@ -19,7 +19,9 @@ from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.run_record import CurveRow, RunRow
 from tff_finance.tasks import keras_models
 from tff_finance.training import communication
-from tff_finance.training.loop import StoppingRule, Trained, Validate, train
+from tff_finance.training.folder import TrainingFolder
+from tff_finance.training.loop import Trained, Validate, train
+from tff_finance.training.progress import StoppingRule
 
 GLOBAL = "global"
 BuildKerasModel = Callable[[int | None], tf.keras.Model]
@@ -48,8 +50,20 @@ class Method(Protocol):
         """The name in tables and records."""
         ...
 
-    def fit(self, institutions: Sequence[TrainingExamples], *, seed: int) -> Fitted:
-        """Fits with the seed's initialisation and order of batches."""
+    def fit(
+        self,
+        institutions: Sequence[TrainingExamples],
+        *,
+        seed: int,
+        folder: TrainingFolder | None = None,
+    ) -> Fitted:
+        """Fits with the seed's initialisation and order of batches.
+
+        Args:
+            institutions: Their training and validation rows.
+            seed: Of initialisation and order.
+            folder: Where a killed fit goes on from; None keeps nothing.
+        """
         ...
 
 
@@ -76,6 +90,8 @@ class Learner:
         *,
         seed: int,
         label: str,
+        model: str,
+        folder: TrainingFolder | None,
     ) -> Trained:
         """Trains on `train_sets`, one client each; stops on `validation_sets`."""
         return train(
@@ -88,6 +104,8 @@ class Learner:
             validate=self._validate([client_dataset(e) for e in validation_sets]),
             stopping=self.stopping,
             label=label,
+            checkpoints=folder.checkpoints(model) if folder else None,
+            release_managers=folder.release_managers(model) if folder else (),
         )
 
     def scorer(self, trained: Trained) -> Scorer:
@@ -115,13 +133,21 @@ class Federated:
     name: str
     learner: Learner
 
-    def fit(self, institutions: Sequence[TrainingExamples], *, seed: int) -> Fitted:
+    def fit(
+        self,
+        institutions: Sequence[TrainingExamples],
+        *,
+        seed: int,
+        folder: TrainingFolder | None = None,
+    ) -> Fitted:
         """Trains one global model."""
         trained = self.learner.train(
             [i.train for i in institutions],
             [i.validation for i in institutions],
             seed=seed,
             label=f"seed {seed} {self.name}",
+            model=GLOBAL,
+            folder=folder,
         )
         per_round = communication.traffic_per_round(self.learner.process.next)
         validating = self.learner.validation_traffic()
@@ -157,13 +183,21 @@ class Centralized:
     name: str
     learner: Learner
 
-    def fit(self, institutions: Sequence[TrainingExamples], *, seed: int) -> Fitted:
+    def fit(
+        self,
+        institutions: Sequence[TrainingExamples],
+        *,
+        seed: int,
+        folder: TrainingFolder | None = None,
+    ) -> Fitted:
         """Trains one model on the pooled rows."""
         trained = self.learner.train(
             [pooled([i.train for i in institutions])],
             [i.validation for i in institutions],
             seed=seed,
             label=f"seed {seed} {self.name}",
+            model=GLOBAL,
+            folder=folder,
         )
         return Fitted(
             scorers={GLOBAL: self.learner.scorer(trained)},
@@ -189,7 +223,13 @@ class Local:
     name: str
     learner: Learner
 
-    def fit(self, institutions: Sequence[TrainingExamples], *, seed: int) -> Fitted:
+    def fit(
+        self,
+        institutions: Sequence[TrainingExamples],
+        *,
+        seed: int,
+        folder: TrainingFolder | None = None,
+    ) -> Fitted:
         """Trains one model per institution."""
         scorers, curves, runs = {}, [], []
         for i in institutions:
@@ -198,6 +238,8 @@ class Local:
                 [i.validation],
                 seed=seed,
                 label=f"seed {seed} {self.name} {i.institution}",
+                model=i.institution,
+                folder=folder,
             )
             scorers[i.institution] = self.learner.scorer(trained)
             curves += _curve_rows(trained, seed, self.name, i.institution)

@@ -11,13 +11,16 @@ An institution that misses rounds finds the version of its last one.
 """
 
 import dataclasses
-from collections.abc import Sequence
+import hashlib
+import pathlib
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
 StateSpec = Sequence[tf.TensorSpec]
 State = tuple[tf.Tensor, ...]
 
+_PREFIX = "round_"
 _DIGITS = 8  # of the round in a file's name
 
 
@@ -83,8 +86,43 @@ class InstitutionStateFiles:
         path = self._path(institution, round_number + 1)
         return tf.io.write_file(path, tf.io.serialize_tensor(flat))
 
+    def drop_after(self, round_number: int) -> None:
+        """Deletes versions above a round, which no checkpoint of it goes with.
+
+        Before a run's first round (0) that is all there is, such as from another
+        run in the same folder.
+        """
+        for _, versions in self._versions():
+            for version, path in versions.items():
+                if version > round_number:
+                    path.unlink()
+
+    def drop_before(self, round_number: int) -> None:
+        """Deletes versions that no round from this one on will read."""
+        for _, versions in self._versions():
+            read = max((v for v in versions if v <= round_number), default=0)
+            for version, path in versions.items():
+                if version < read:
+                    path.unlink()
+
+    def fingerprint(self, round_number: int) -> str:
+        """SHA-256 of what all institutions would read in a round."""
+        digest = hashlib.sha256()
+        for institution, versions in self._versions():
+            usable = [v for v in versions if v <= round_number]
+            if usable:
+                digest.update(f"{institution}/{max(usable)}\0".encode())
+                digest.update(versions[max(usable)].read_bytes())
+        return digest.hexdigest()
+
+    def _versions(self) -> Iterator[tuple[str, dict[int, pathlib.Path]]]:
+        """Each institution, and its files by version."""
+        for folder in sorted(pathlib.Path(self.directory).glob("*/")):
+            files = folder.glob(f"{_PREFIX}{'[0-9]' * _DIGITS}")
+            yield folder.name, {int(path.name[-_DIGITS:]): path for path in files}
+
     def _stem(self, institution: tf.Tensor) -> tf.Tensor:
-        return tf.strings.join([self.directory, "/", institution, "/round_"])
+        return tf.strings.join([self.directory, "/", institution, f"/{_PREFIX}"])
 
     def _path(self, institution: tf.Tensor, round_number: tf.Tensor) -> tf.Tensor:
         return tf.strings.join(

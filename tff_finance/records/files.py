@@ -1,5 +1,6 @@
 """Atomic files: a reader sees the old content or the new, never a part."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -10,13 +11,18 @@ from typing import Any
 import pandas as pd
 
 
-def write_atomically(path: pathlib.Path, write: Callable[[pathlib.Path], None]) -> None:
+def write_atomically(
+    path: pathlib.Path, write: Callable[[pathlib.Path], object]
+) -> None:
     """Lets `write` fill a temporary file, then renames it to `path`.
 
     Args:
         path: The file; folders above it are made.
         write: Fills the file whose path it gets. If it fails, `path` is as
             before and the temporary file is gone.
+
+    Raises:
+        OSError: If it can't be written, such as on a full disk; names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
@@ -31,8 +37,15 @@ def write_atomically(path: pathlib.Path, write: Callable[[pathlib.Path], None]) 
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sha256(path: pathlib.Path) -> str:
+    """The file's checksum, in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_json(path: pathlib.Path, content: Mapping[str, Any]) -> None:

@@ -12,9 +12,18 @@ from typing import Any
 
 import pandas as pd
 
+from tff_finance import checks
 from tff_finance.records import files
 
 SCHEMA_VERSION = 1
+
+
+# What damaged files lead to.
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, IndexError, TypeError)
+
+
+class UnreadableRecordError(checks.RunFailedError):
+    """A folder that is no record, or a damaged one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -197,6 +206,7 @@ class RunRecord:
         for kind, row_type in _ROW_KINDS.items():
             table = _frame(getattr(self, kind), row_type)
             files.write_csv(directory / _file_name(kind), table)
+        names = [_file_name(kind) for kind in _ROW_KINDS]
         header = {
             "schema": SCHEMA_VERSION,
             "experiment": self.experiment,
@@ -204,6 +214,7 @@ class RunRecord:
             "scenario": self.scenario,
             "preprocessing": self.preprocessing,
             "versions": self.versions,
+            "sha256": {name: files.sha256(directory / name) for name in names},
         }
         files.write_json(directory / "run.json", header)
 
@@ -218,14 +229,27 @@ class RunRecord:
             The record, equal to the one written.
 
         Raises:
-            ValueError: If the record has a newer schema than this code knows.
+            UnreadableRecordError: If there is no record, if it has a newer schema
+                than this code knows, or a file that has changed since.
         """
+        try:
+            return cls._read(directory)
+        except _UNREADABLE as error:
+            raise UnreadableRecordError(
+                f"{directory} is no record that can be read: {_one_line(error)}"
+            ) from error
+
+    @classmethod
+    def _read(cls, directory: pathlib.Path) -> "RunRecord":
         header = files.read_json(directory / "run.json")
         if header["schema"] > SCHEMA_VERSION:
             raise ValueError(
                 f"{directory / 'run.json'} has schema {header['schema']}; this "
                 f"version reads up to {SCHEMA_VERSION}: update tff_finance."
             )
+        # Records of an earlier version have no checksums.
+        for name, expected in header.get("sha256", {}).items():
+            _check_unchanged(directory / name, expected)
         rows = {
             kind: _read_rows(directory / _file_name(kind), row_type)
             for kind, row_type in _ROW_KINDS.items()
@@ -261,6 +285,20 @@ def join_rows(records: Sequence[RunRecord]) -> RunRecord:
         for kind in _ROW_KINDS
     }
     return dataclasses.replace(records[0], **rows)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"it lacks {text}" if isinstance(error, KeyError) else text
+
+
+def _check_unchanged(path: pathlib.Path, expected: str) -> None:
+    # A file cut at the end of a line would read well, as if there had been less.
+    if files.sha256(path) != expected:
+        raise ValueError(
+            f"{path} has changed since it was written: its SHA-256 is not the one "
+            "in run.json. Restore it, or run the experiment again."
+        )
 
 
 def _file_name(kind: str) -> str:

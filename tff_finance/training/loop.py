@@ -1,7 +1,9 @@
 """The round loop: rounds of any learning process, stopped by validation loss."""
 
+import collections
 import dataclasses
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,50 +13,19 @@ import tensorflow_federated as tff
 import tqdm
 
 from tff_finance import checks
+from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.metrics.validation import ValidationResult
+from tff_finance.training.checkpoints import Checkpoints
+from tff_finance.training.keeper import Keeper
+from tff_finance.training.progress import (
+    CurvePoint,
+    ModelWeights,
+    Progress,
+    StoppingRule,
+)
+from tff_finance.training.releases import ReleaseManager, Releases
 
-ModelWeights = tff.learning.models.ModelWeights
 Validate = Callable[[ModelWeights], ValidationResult]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StoppingRule:
-    """When training ends.
-
-    Attributes:
-        max_rounds: Most rounds.
-        patience: Rounds without a better validation loss.
-        validate_every: Rounds between two validations.
-    """
-
-    max_rounds: int
-    patience: int
-    validate_every: int = 1
-
-    def __post_init__(self) -> None:
-        """Refuses numbers below 1."""
-        for name in ("max_rounds", "patience", "validate_every"):
-            checks.check_at_least(name, getattr(self, name), 1)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CurvePoint:
-    """State of training after a round.
-
-    Attributes:
-        round: Counted from 1.
-        training_loss: Mean over the round's rows, in nats.
-        validation_loss: Mean over validation rows, in nats; None in a round
-            that was not validated.
-        validation_accuracy: Share of validation rows judged rightly, or None.
-        non_finite_updates: Institutions whose update was left out of the round.
-    """
-
-    round: int
-    training_loss: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    non_finite_updates: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,7 +38,7 @@ class Trained:
         rounds: Rounds run.
         stopped_by: "patience", or "max_rounds" if it was still improving.
         curve: One point per round.
-        seconds: Wall time.
+        seconds: Wall time; of a resumed run, with that before its checkpoint.
     """
 
     weights: ModelWeights
@@ -91,6 +62,9 @@ def train(
     validate: Validate,
     stopping: StoppingRule,
     label: str,
+    checkpoints: Checkpoints | None = None,
+    institution_state: InstitutionStateFiles | None = None,
+    release_managers: Sequence[ReleaseManager] = (),
 ) -> Trained:
     """Runs a learning process until validation stops improving.
 
@@ -105,45 +79,70 @@ def train(
         validate: Judges global weights on validation rows.
         stopping: When to end.
         label: Shown beside the progress bar.
+        checkpoints: Where to go on from, and to save to, if at all.
+        institution_state: The files that the process was built with, if any;
+            brought to the round that training begins or goes on with. Only one
+            run at a time may use them.
+        release_managers: Take the losses of each round, the key being the round.
 
     Returns:
-        The best weights and the curve.
+        The best weights and the curve: the same, whether or not a process that
+        ran before this one was killed on the way.
 
     Raises:
         TrainingDivergedError: If a loss is not finite.
+        CheckpointError: If a checkpoint can't be written or read, or isn't one
+            of this run.
+        ReleaseError: If metrics can't be released.
     """
-    start = time.monotonic()
-    state = _initial_state(process, initial_weights, seed)
-    curve: list[CurvePoint] = []
-    best_loss, best_round, best_weights = math.inf, 0, initial_weights
-    stopped_by = "max_rounds"
-    with tqdm.tqdm(
-        total=stopping.max_rounds, desc=label, leave=False, disable=None, unit="round"
-    ) as progress:
-        for number in range(1, stopping.max_rounds + 1):
-            output = process.next(state, client_data)
-            state = output.state
-            progress.update()
-            if number % stopping.validate_every and number < stopping.max_rounds:
-                curve.append(_curve_point(number, output.metrics, None, label))
-                continue
-            weights = process.get_model_weights(state)
-            validation = validate(weights)
-            curve.append(_curve_point(number, output.metrics, validation, label))
-            progress.set_postfix(loss=f"{validation.loss:.4f}")
-            if validation.loss < best_loss:
-                best_loss, best_round = validation.loss, number
-                best_weights = weights
-            if number - best_round >= stopping.patience:
-                stopped_by = "patience"
-                break
+    keeper = Keeper(checkpoints=checkpoints, institution_state=institution_state)
+    progress = keeper.begin(
+        Progress(
+            seed=seed,
+            state=_initial_state(process, initial_weights, seed),
+            best_weights=initial_weights,
+        )
+    )
+    if progress.round:
+        tqdm.tqdm.write(f"{label}: goes on after round {progress.round}", sys.stderr)
+    start = time.monotonic() - progress.seconds
+    with (
+        Releases(release_managers) as releases,
+        tqdm.tqdm(
+            total=stopping.max_rounds,
+            initial=progress.round,
+            desc=label,
+            leave=False,
+            disable=None,
+            unit="round",
+        ) as bar,
+    ):
+        while (stopped_by := progress.stopped_by(stopping)) is None:
+            output = process.next(progress.state, client_data)
+            progress.state = output.state
+            number = progress.round + 1
+            weights = validation = None
+            if stopping.validates(number):
+                weights = process.get_model_weights(output.state)
+                validation = validate(weights)
+            point = _curve_point(number, output.metrics, validation, label)
+            progress.add(point, weights)
+            progress.seconds = time.monotonic() - start
+            bar.update()
+            if validation:
+                bar.set_postfix(loss=f"{validation.loss:.4f}")
+            releases.release(_released(point), number)
+            if keeper.due:
+                # What lies before a checkpoint isn't released again.
+                releases.finish()
+                keeper.save(progress)
     return Trained(
-        weights=best_weights,
-        best_round=best_round,
-        rounds=curve[-1].round,
+        weights=progress.best_weights,
+        best_round=progress.best.round if progress.best else 0,
+        rounds=progress.round,
         stopped_by=stopped_by,
-        curve=tuple(curve),
-        seconds=time.monotonic() - start,
+        curve=tuple(progress.curve),
+        seconds=progress.seconds,
     )
 
 
@@ -175,3 +174,12 @@ def _curve_point(
             "smaller learning rate."
         )
     return point
+
+
+def _released(point: CurvePoint) -> collections.OrderedDict[str, float]:
+    """What is known of a round, by name; the round itself is the key."""
+    return collections.OrderedDict(
+        (name, value)
+        for name, value in dataclasses.asdict(point).items()
+        if name != "round" and value is not None
+    )

@@ -1,0 +1,21 @@
+"""The case study's binary, small."""
+
+import sys
+
+# Imported before the forks; nothing runs in TensorFlow yet.
+import tff_finance.runtime.local  # noqa: F401
+from experiments import bank_case_study, command_line
+
+
+def main(folder, started):
+    started()
+    sys.argv = [
+        "bank_case_study",
+        f"--output_dir={folder}",
+        "--seeds=2",
+        "--methods=gradient_boosting,fed_avg",
+        "--rounds=25",
+        "--hidden_units=4",
+        "--checkpoint_seconds=0.2",
+    ]
+    command_line.run(bank_case_study.main)

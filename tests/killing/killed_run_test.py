@@ -1,0 +1,87 @@
+"""A run killed at random moments ends with the numbers of one never killed."""
+
+import dataclasses
+import os
+import pathlib
+import random
+import subprocess
+import sys
+
+import numpy as np
+import psutil
+
+from tff_finance.records.run_record import RunRecord
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+def kill_and_resume(job, folder, *, kills):
+    """Runs the job whole, and killed and resumed; what the processes said."""
+    seed = random.SystemRandom().randrange(2**31)
+    log = folder / "log"
+    with log.open("w") as stream:
+        code = subprocess.run(
+            [
+                sys.executable,
+                str(HERE / "driver.py"),
+                str(HERE / job),
+                str(folder),
+                str(seed),
+                str(kills),
+            ],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=400,
+        ).returncode
+    text = log.read_text()
+    assert code == 0, f"seed {seed}: {text}"
+    assert "killed=True" in text, f"seed {seed}: no kill came in time: {text}"
+    assert not workers_of(folder)
+    return f"seed {seed}: {text}"
+
+
+def workers_of(folder):
+    """Workers that have a file of the folder as their output."""
+    log = str(folder / "log")
+    return [
+        process.pid
+        for process in psutil.process_iter(["name", "open_files"])
+        if (process.info["name"] or "").startswith("worker_binary")
+        and any(file.path == log for file in process.info["open_files"] or ())
+    ]
+
+
+def test_training_with_institution_state(tmp_path):
+    text = kill_and_resume("training_job.py", tmp_path, kills=5)
+    whole, killed = (
+        np.load(tmp_path / name / "outcome.npz") for name in ("whole", "killed")
+    )
+    assert "goes on after round" in text
+    assert int(whole["best_round"]) > 1, "the last weights must be the best"
+    assert sorted(whole) == sorted(killed)
+    for name, expected in whole.items():
+        np.testing.assert_array_equal(killed[name], expected, err_msg=text)
+
+
+def comparable(folder):
+    """A run's record without what a clock measured."""
+    record = RunRecord.read(folder / "record")
+    runs = tuple(dataclasses.replace(run, seconds=0.0) for run in record.runs)
+    return dataclasses.replace(record, runs=runs)
+
+
+def test_case_study(tmp_path):
+    text = kill_and_resume("case_study_job.py", tmp_path, kills=4)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert comparable(killed) == comparable(whole), text
+    tables = sorted((whole / "metrics").rglob("*.csv"))
+    assert len(tables) == 2
+    for table in tables:
+        again = killed / table.relative_to(whole)
+        assert again.read_text() == table.read_text(), text
+    assert not list(killed.rglob("training")), "state of finished training is gone"

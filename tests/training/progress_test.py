@@ -1,0 +1,69 @@
+"""Progress of a training run: what is saved is what comes back."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tff_finance.training.progress import CurvePoint, Progress, StoppingRule
+
+losses = st.floats(min_value=0, max_value=1e6) | st.none()
+
+
+def point(number, validation_loss, training_loss=0.1 + 0.2):
+    return CurvePoint(
+        round=number,
+        training_loss=training_loss,
+        validation_loss=validation_loss,
+        validation_accuracy=None if validation_loss is None else 1 / 3,
+        non_finite_updates=number % 3,
+    )
+
+
+def progress_of(validation_losses):
+    progress = Progress(seed=5, state="S", best_weights="start", seconds=1 / 3)
+    for number, loss in enumerate(validation_losses, start=1):
+        progress.add(point(number, loss), None if loss is None else f"weights {number}")
+    return progress
+
+
+@given(st.lists(losses, max_size=20))
+def test_comes_back_from_arrays(validation_losses):
+    before = progress_of(validation_losses)
+    arrays = before.to_arrays()
+    after = Progress.from_arrays(arrays)
+    # Python's numbers, to the last digit.
+    assert after == before
+    assert all(isinstance(p.round, int) for p in after.curve)
+    for array in (arrays[0], *arrays[3:]):
+        assert isinstance(array, np.ndarray)
+
+
+@given(st.lists(losses, min_size=1, max_size=20))
+def test_the_best_round_is_the_first_of_the_smallest(validation_losses):
+    progress = progress_of(validation_losses)
+    validated = [loss for loss in validation_losses if loss is not None]
+    if not validated:
+        assert progress.best is None
+        assert progress.best_weights == "start"
+    else:
+        best = validation_losses.index(min(validated)) + 1
+        assert progress.best.round == best
+        assert progress.best_weights == f"weights {best}"
+
+
+@pytest.mark.parametrize(
+    ("validation_losses", "stopped_by"),
+    [
+        ([], None),
+        ([1.0, 2.0], None),
+        ([1.0, 2.0, 2.0], "patience"),
+        ([1.0, 2.0, None], None),  # not judged, so not out of patience
+        ([1.0, None, None, 0.5], None),
+        ([3.0, 2.0, 1.0, 0.5, 0.4], "max_rounds"),
+        ([3.0, 2.0, 1.0, 2.0, 2.0], "patience"),
+    ],
+)
+def test_reason_to_stop(validation_losses, stopped_by):
+    rule = StoppingRule(max_rounds=5, patience=2)
+    assert progress_of(validation_losses).stopped_by(rule) == stopped_by

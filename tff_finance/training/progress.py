@@ -1,0 +1,145 @@
+"""How far a training run is: all that its rounds to come and its outcome depend on."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow_federated as tff
+
+from tff_finance import checks
+
+ModelWeights = tff.learning.models.ModelWeights
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """State of training after a round.
+
+    Attributes:
+        round: Counted from 1.
+        training_loss: Mean over the round's rows, in nats.
+        validation_loss: Mean over validation rows, in nats; None in a round
+            that was not validated.
+        validation_accuracy: Share of validation rows judged rightly, or None.
+        non_finite_updates: Institutions whose update was left out of the round.
+    """
+
+    round: int
+    training_loss: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    non_finite_updates: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoppingRule:
+    """When training ends.
+
+    Attributes:
+        max_rounds: Most rounds.
+        patience: Rounds without a better validation loss.
+        validate_every: Rounds between two validations.
+    """
+
+    max_rounds: int
+    patience: int
+    validate_every: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuses numbers below 1."""
+        for name in ("max_rounds", "patience", "validate_every"):
+            checks.check_at_least(name, getattr(self, name), 1)
+
+    def validates(self, round_number: int) -> bool:
+        """Whether a round is validated: every so many, and the last."""
+        return not (
+            round_number % self.validate_every and round_number < self.max_rounds
+        )
+
+
+@dataclasses.dataclass(kw_only=True)
+class Progress:
+    """A training run between two rounds.
+
+    Attributes:
+        seed: What orders the batches.
+        state: Of the learning process.
+        best_weights: Of the round with the smallest validation loss.
+        best: That round; None before the first validation.
+        curve: One point per round.
+        seconds: Wall time, that of killed processes included up to their last
+            checkpoint.
+    """
+
+    seed: int
+    state: Any
+    best_weights: ModelWeights
+    best: CurvePoint | None = None
+    curve: list[CurvePoint] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def round(self) -> int:
+        """Rounds done."""
+        return len(self.curve)
+
+    def add(self, point: CurvePoint, weights: ModelWeights | None) -> None:
+        """Adds a round, with its weights if they were validated."""
+        self.curve.append(point)
+        if weights is not None and (
+            self.best is None or _loss(point) < _loss(self.best)
+        ):
+            self.best, self.best_weights = point, weights
+
+    def stopped_by(self, stopping: StoppingRule) -> str | None:
+        """Why training is over: "patience" or "max_rounds"; None if it isn't."""
+        if self.curve and self.curve[-1].validation_loss is not None:
+            best_round = self.best.round if self.best else 0
+            if self.round - best_round >= stopping.patience:
+                return "patience"
+        return "max_rounds" if self.round >= stopping.max_rounds else None
+
+    def to_arrays(self) -> tuple[Any, ...]:
+        """As nested arrays, which a program state manager takes."""
+        curve = [
+            [math.nan if value is None else value for value in dataclasses.astuple(p)]
+            for p in self.curve
+        ]
+        return (
+            np.array(self.seed, np.int64),
+            self.state,
+            self.best_weights,
+            np.array(curve, np.float64),
+            np.array(self.seconds, np.float64),
+        )
+
+    @classmethod
+    def from_arrays(cls, arrays: tuple[Any, ...]) -> "Progress":
+        """From what `to_arrays` gave."""
+        seed, state, best_weights, curve, seconds = arrays
+        progress = cls(
+            seed=int(seed),
+            state=state,
+            best_weights=best_weights,
+            seconds=float(seconds),
+        )
+        for number, loss, validation_loss, accuracy, non_finite in curve.tolist():
+            point = CurvePoint(
+                round=int(number),
+                training_loss=loss,
+                validation_loss=_none_if_nan(validation_loss),
+                validation_accuracy=_none_if_nan(accuracy),
+                non_finite_updates=int(non_finite),
+            )
+            validated = point.validation_loss is not None
+            progress.add(point, best_weights if validated else None)
+        return progress
+
+
+def _loss(point: CurvePoint) -> float:
+    return math.inf if point.validation_loss is None else point.validation_loss
+
+
+def _none_if_nan(value: float) -> float | None:
+    return None if math.isnan(value) else value
