@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from tff_finance.evaluation import case_study
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.preprocessing.consortium import encode_consortium
 from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
+from tff_finance.records.run_folder import RunFolder
+from tff_finance.records.run_record import RunRecord
 
 TRAINING = TrainingConfig(
     hidden_units=(4,),
@@ -212,3 +215,42 @@ def test_test_rows_decide_the_final_metrics(record, monkeypatch):
     for left, right in zip(spoilt.metrics, expected, strict=True):
         if left.metric == "log_loss":
             assert left.value > right.value
+
+
+def test_a_study_goes_on_after_the_parts_that_are_done(record, tmp_path):
+    folder = RunFolder(directory=tmp_path)
+    kept = case_study.run_case_study(
+        config(), report_progress=lambda _: None, folder=folder
+    )
+    assert without_time(kept) == without_time(record)
+    # As if killed in the second seed's third method.
+    for name in METHODS[2:]:
+        shutil.rmtree(tmp_path / "checkpoints" / "seed_1" / name)
+    lines = []
+    again = case_study.run_case_study(
+        config(), report_progress=lines.append, folder=folder
+    )
+    assert without_time(again) == without_time(record)
+    assert RunRecord.read(tmp_path / "record") == again
+    run_again = [line for line in lines if "was finished before" not in line]
+    assert [line.split()[2] for line in run_again] == list(METHODS[2:])
+    assert len(lines) == 2 * len(METHODS)
+
+
+def test_a_finished_seed_is_not_even_drawn(tmp_path, monkeypatch):
+    options = {
+        "report_progress": lambda _: None,
+        "folder": RunFolder(directory=tmp_path),
+    }
+    study = config(seeds=(3,), methods=("gradient_boosting",))
+    first = case_study.run_case_study(study, **options)
+
+    def refuse(*_):
+        raise AssertionError("drawn again")
+
+    monkeypatch.setattr(case_study, "draw_institutions", refuse)
+    assert case_study.run_case_study(study, **options) == first
+
+
+def without_time(record):
+    return dataclasses.replace(record, runs=tuple(without_seconds(record.runs)))

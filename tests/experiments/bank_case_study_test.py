@@ -4,8 +4,10 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 import uuid
 
 import psutil
@@ -13,7 +15,9 @@ import pytest
 
 from tff_finance.datasets.scenarios import SCENARIOS
 from tff_finance.evaluation.summary import build_summary
+from tff_finance.records import files
 from tff_finance.records.config import METHODS
+from tff_finance.records.run_folder import RunFolder
 from tff_finance.records.run_record import RunRecord
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -147,38 +151,48 @@ def processes_marked(marker):
     return marked
 
 
-@pytest.fixture(scope="module")
-def finished_run(tmp_path_factory):
-    """A small run of all methods; its folder, and what it printed."""
-    directory = tmp_path_factory.mktemp("run")
-    marker = uuid.uuid4().hex
-    # Into files: a worker that outlives the run would hold a pipe open.
+SMALL = (
+    "--seeds=2",
+    "--rounds=3",
+    "--fed_sgd_rounds=10",
+    "--max_epochs=2",
+    "--hidden_units=4",
+)
+
+
+def start(folder, output_dir, *arguments, marker=""):
+    """Starts the binary, printing into files in the folder.
+
+    A worker that outlives the run would hold a pipe open.
+    """
+    folder.mkdir(exist_ok=True)
     with (
-        (directory / "stdout").open("w") as stdout,
-        (directory / "stderr").open("w") as stderr,
+        (folder / "stdout").open("w") as stdout,
+        (folder / "stderr").open("w") as stderr,
     ):
-        result = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                MODULE,
-                f"--output_dir={directory / 'results'}",
-                "--seeds=2",
-                "--rounds=3",
-                "--fed_sgd_rounds=10",
-                "--max_epochs=2",
-                "--hidden_units=4",
-            ],
+        return subprocess.Popen(
+            [sys.executable, "-m", MODULE, f"--output_dir={output_dir}", *arguments],
             cwd=ROOT,
             env=os.environ | {"TFF_FINANCE_TEST": marker, "COLUMNS": "120"},
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
-            check=False,
-            timeout=300,
         )
+
+
+def run_in_files(*arguments, **options):
+    """Runs the binary to its end; the exit code."""
+    return start(*arguments, **options).wait(timeout=300)
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    """A small run of all methods; its folder, and what it printed."""
+    directory = tmp_path_factory.mktemp("run")
+    marker = uuid.uuid4().hex
+    code = run_in_files(directory, directory / "results", *SMALL, marker=marker)
     left_over = processes_marked(marker)
-    assert result.returncode == 0, (directory / "stderr").read_text()
+    assert code == 0, (directory / "stderr").read_text()
     return directory, left_over
 
 
@@ -190,7 +204,14 @@ def test_no_worker_survives_the_run(finished_run):
 def test_run_writes_summary_and_record(finished_run):
     directory, _ = finished_run
     results = directory / "results"
-    assert {path.name for path in results.iterdir()} == {"summary.json", "record"}
+    assert {path.name for path in results.iterdir()} == {
+        "summary.json",
+        "record",
+        "checkpoints",
+        "metrics",
+        "tensorboard",
+        ".lock",
+    }
     summary = json.loads((results / "summary.json").read_text())
     assert list(summary["methods"]) == list(METHODS)
     assert summary["seeds"] == [0, 1]
@@ -218,4 +239,82 @@ def test_run_prints_the_table_and_its_progress(finished_run):
     for seed in (0, 1):
         for method in METHODS:
             assert f"seed {seed}  {method}" in errors
+    assert "Traceback" not in errors
+
+
+def test_metrics_of_every_round_are_released(finished_run):
+    directory, _ = finished_run
+    metrics = directory / "results" / "metrics"
+    names = {path.relative_to(metrics).as_posix() for path in metrics.rglob("*.csv")}
+    models = {"local": ("bank_a", "bank_b", "bank_c")}
+    assert names == {
+        f"seed_{seed}/{method}/{model}.csv"
+        for seed in (0, 1)
+        for method in ("local", "fed_avg", "fed_sgd", "centralized")
+        for model in models.get(method, ("global",))
+    }
+    record = RunRecord.read(directory / "results" / "record")
+    table = files.read_csv(metrics / "seed_1" / "fed_sgd" / "global.csv")
+    curve = [row for row in record.curves if (row.seed, row.method) == (1, "fed_sgd")]
+    assert list(table["round"]) == [row.round for row in curve]
+    assert list(table["training_loss"]) == [row.training_loss for row in curve]
+    events = list((directory / "results" / "tensorboard").rglob("events.*"))
+    assert len(events) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ("--seeds=3", "config.seeds was [0, 1] and is now [0, 1, 2]"),
+        ("--rounds=4", "config.training.rounds was 3 and is now 4"),
+        ("--methods=local", "config.methods"),
+    ],
+)
+def test_a_run_of_other_settings_is_refused(finished_run, changed, named):
+    directory, _ = finished_run
+    before = (directory / "results" / "summary.json").read_bytes()
+    code, output, errors = call(
+        f"--output_dir={directory / 'results'}", *SMALL, changed
+    )
+    assert (code, output) == (2, "")
+    assert errors.count("\n") == 1
+    assert named in errors
+    assert "--restart" in errors
+    assert (directory / "results" / "summary.json").read_bytes() == before
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    with RunFolder(directory=tmp_path).claim(config={}, versions={}):
+        code, _, errors = call(f"--output_dir={tmp_path}")
+    assert code == 1
+    assert "another process is running" in errors
+    assert errors.count("\n") == 1
+
+
+def test_finished_parts_are_not_run_again(finished_run):
+    directory, _ = finished_run
+    before = RunRecord.read(directory / "results" / "record")
+    result = run_in_files(directory / "again", directory / "results", *SMALL)
+    assert result == 0
+    errors = (directory / "again" / "stderr").read_text()
+    assert errors.count("was finished before") == 2 * len(METHODS)
+    assert " rounds " not in errors
+    # Seconds included: nothing was measured anew.
+    assert RunRecord.read(directory / "results" / "record") == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_cleanly(tmp_path, number):
+    marker = uuid.uuid4().hex
+    process = start(tmp_path, tmp_path / "results", "--seeds=1", marker=marker)
+    table = tmp_path / "results" / "metrics" / "seed_0" / "local" / "bank_a.csv"
+    deadline = time.monotonic() + 120
+    while not table.exists() and time.monotonic() < deadline:
+        assert process.poll() is None, (tmp_path / "stderr").read_text()
+        time.sleep(0.1)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == 1
+    assert processes_marked(marker) == []
+    errors = (tmp_path / "stderr").read_text()
+    assert "bank_case_study: error: " in errors
     assert "Traceback" not in errors
