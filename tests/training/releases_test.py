@@ -111,9 +111,8 @@ def test_a_resumed_run_replaces_the_rounds_that_it_repeats(tmp_path):
 def test_half_a_row_and_half_a_file_are_tidied_away(tmp_path):
     path, whole = tmp_path / "a.csv", tmp_path / "b.csv"
     release(path, range(1, 12))
-    path.write_bytes(path.read_bytes()[:-8])  # "11,..." becomes "1"
-    assert path.read_text().endswith("\n11,")
-    path.write_bytes(path.read_bytes()[:-2])
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rfind(b"11,") + 1])  # reads as round 1
     (tmp_path / "a.csv_temp1234").write_text("round\n1")
     release(path, range(11, 14))
     release(whole, range(1, 14))

@@ -1,5 +1,6 @@
 """Release of per-round metrics while training goes on."""
 
+import asyncio
 import concurrent.futures
 import glob
 import pathlib
@@ -10,7 +11,6 @@ import tensorflow_federated as tff
 
 from tff_finance import checks
 from tff_finance.records import files
-from tff_finance.runtime.waiting import wait_for
 from tff_finance.training.checkpoints import reason
 
 ReleaseManager = tff.program.ReleaseManager
@@ -30,6 +30,9 @@ class Releases:
     def __init__(self, managers: Sequence[ReleaseManager]) -> None:
         """Takes any TFF release managers whose key is the round."""
         self._managers = tuple(managers)
+        # One loop and one thread for all rounds: to make them takes longer than
+        # a release.
+        self._loop = asyncio.new_event_loop()
         self._thread = concurrent.futures.ThreadPoolExecutor(1)
         self._waiting: concurrent.futures.Future[None] | None = None
 
@@ -43,6 +46,7 @@ class Releases:
             if error_type is None:
                 self.finish()
         finally:
+            self._thread.submit(self._close).result()
             self._thread.shutdown()
 
     def release(self, metrics: Mapping[str, float], round_number: int) -> None:
@@ -67,12 +71,16 @@ class Releases:
     def _release(self, metrics: Mapping[str, float], round_number: int) -> None:
         for manager in self._managers:
             try:
-                wait_for(manager.release(metrics, round_number))
+                self._loop.run_until_complete(manager.release(metrics, round_number))
             except (OSError, ValueError, tf.errors.OpError) as error:
                 raise ReleaseError(
                     f"can't release the metrics of round {round_number} through "
                     f"{type(manager).__name__}: {reason(error)}."
                 ) from error
+
+    def _close(self) -> None:
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
 
 
 def csv_manager(path: pathlib.Path) -> ReleaseManager:
