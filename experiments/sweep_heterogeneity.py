@@ -13,7 +13,7 @@ from absl import flags
 
 from experiments import command_line, resume
 from tff_finance.records import files
-from tff_finance.records.config import CaseStudyConfig
+from tff_finance.records.config import FIRST_REPORTED_SEED, CaseStudyConfig
 from tff_finance.records.run_folder import RunFolder
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder; made if missing.")
@@ -25,7 +25,11 @@ _LEVELS = flags.DEFINE_list(
 )
 _SEEDS = flags.DEFINE_integer("seeds", 5, "Number of repetitions.", lower_bound=1)
 _FIRST_SEED = flags.DEFINE_integer(
-    "first_seed", 0, "First seed; the others follow.", lower_bound=0
+    "first_seed",
+    FIRST_REPORTED_SEED,
+    "First seed; the others follow. Seeds from 0 on had a part in the choice of "
+    "settings, seeds from 1000 on in the calibration.",
+    lower_bound=0,
 )
 _ROUNDS = flags.DEFINE_integer(
     "rounds", None, "Most FedAvg rounds. Default: the scenario's."

@@ -152,6 +152,7 @@ def processes_marked(marker):
 
 
 SMALL = (
+    "--first_seed=0",
     "--seeds=2",
     "--rounds=3",
     "--fed_sgd_rounds=10",
@@ -307,7 +308,7 @@ def test_finished_parts_are_not_run_again(finished_run):
 def test_an_interrupted_run_ends_cleanly(tmp_path, number):
     marker = uuid.uuid4().hex
     process = start(tmp_path, tmp_path / "results", "--seeds=1", marker=marker)
-    table = tmp_path / "results" / "metrics" / "seed_0" / "local" / "bank_a.csv"
+    table = tmp_path / "results" / "metrics" / "seed_100" / "local" / "bank_a.csv"
     deadline = time.monotonic() + 120
     while not table.exists() and time.monotonic() < deadline:
         assert process.poll() is None, (tmp_path / "stderr").read_text()
