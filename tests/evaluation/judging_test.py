@@ -160,3 +160,20 @@ def test_histograms_hold_every_test_row_once_per_model():
         for model in ("bank_a", "bank_b")
     ]
     assert tables[0] != tables[1]
+
+
+def test_auc_has_bounds_that_hold_the_auc_of_the_rows():
+    """Scores nearer than a bin's width are tied, and the bounds say so."""
+    rng = np.random.default_rng(8)
+    scores = rng.normal(scale=0.01, size=300)  # a handful of bins
+    y = (scores + rng.normal(scale=0.01, size=300) > 0).astype(np.float32)[:, None]
+    x = scores.astype(np.float32)[:, None]
+    rows = {"a": {"x": x, "y": y}}
+    judgement = judge({"global": lambda x: x[:, 0]}, rows, seed=0, method="fed_avg")
+    (auc,) = [r for r in judgement.metrics if (r.metric, r.scope) == ("auc", "pooled")]
+    exact = sklearn.metrics.roc_auc_score(y[:, 0], x[:, 0])
+    assert auc.low < exact < auc.high
+    assert auc.low < auc.value < auc.high
+    assert auc.high - auc.low > 0.01
+    others = [r for r in judgement.metrics if r.metric != "auc"]
+    assert all(r.low is None and r.high is None for r in others)

@@ -397,3 +397,28 @@ def test_no_curves_at_all():
 
 def test_institution_rows_are_flat_values():
     assert {f.type for f in dataclasses.fields(InstitutionRow)} == {int, str, float}
+
+
+def test_bounds_come_by_seed_and_as_mean_over_models():
+    record = make_record()
+    metrics = [
+        dataclasses.replace(
+            row,
+            low=row.seed - len(row.model) / 10,
+            high=row.seed + BANKS.index(row.model) if row.model in BANKS else row.seed,
+        )
+        if row.metric == METRICS[0]
+        else row
+        for row in record.metrics
+    ]
+    summary = build_summary(dataclasses.replace(record, metrics=tuple(metrics)))
+    mean_rank = sum(range(len(BANKS))) / len(BANKS)
+    for method, name in (("local", BANKS[0]), ("fed_avg", "global")):
+        pooled = summary["methods"][method]["pooled"]
+        extra = mean_rank if method == "local" else 0
+        np.testing.assert_allclose(
+            pooled[METRICS[0]]["bounds"],
+            [[seed - len(name) / 10, seed + extra] for seed in SEEDS],
+        )
+        assert "bounds" not in pooled[METRICS[1]]
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from tff_finance.evaluation.methods import GLOBAL
 from tff_finance.evaluation.scorers import Scorer
 from tff_finance.institutions.examples import Examples
 from tff_finance.metrics.accumulate import histogram_from_scores
-from tff_finance.metrics.derived import Undefined, all_metrics
+from tff_finance.metrics.derived import Undefined, all_metrics, auc_bounds
 from tff_finance.metrics.score_histogram import ScoreHistogram
 from tff_finance.records.run_record import HistogramRow, MetricRow
 
@@ -55,23 +56,33 @@ def judge(
             for name, rows in test.items()
         }
         for scope, institution, histogram in _scopes(model, by_institution):
-            for metric, value in all_metrics(histogram).items():
-                undefined = isinstance(value, Undefined)
-                metrics.append(
-                    MetricRow(
-                        seed=seed,
-                        method=method,
-                        model=model,
-                        scope=scope,
-                        institution=institution,
-                        metric=metric,
-                        value=None if undefined else value,
-                        reason=value.reason if undefined else "",
-                    )
+            metrics += [
+                MetricRow(
+                    seed=seed,
+                    method=method,
+                    model=model,
+                    scope=scope,
+                    institution=institution,
+                    metric=metric,
+                    **_outcome(histogram, metric, value),
                 )
+                for metric, value in all_metrics(histogram).items()
+            ]
         for name, histogram in by_institution.items():
             histograms += _histogram_rows(histogram, seed, method, model, name)
     return Judgement(metrics=tuple(metrics), histograms=tuple(histograms))
+
+
+def _outcome(
+    histogram: ScoreHistogram, metric: str, value: float | Undefined
+) -> dict[str, Any]:
+    if isinstance(value, Undefined):
+        return {"value": None, "reason": value.reason}
+    if metric != "auc":
+        return {"value": value}
+    bounds = auc_bounds(histogram)
+    low, high = (None, None) if isinstance(bounds, Undefined) else bounds
+    return {"value": value, "low": low, "high": high}
 
 
 def _scopes(

@@ -35,6 +35,7 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
     counts a seed that never does as later than all others), `scenario`,
     `preprocessing`, and for each method `runs`, `runs_stopped_at_maximum` and
     `non_finite_updates`. Seconds are those of a seed's training, mean over seeds.
+    An AUC has `bounds` by seed: what scores tied within histogram bins can hide.
     Each gain that has an interval also has it `simultaneous`ly with the same
     metric's gains of all methods at all institutions.
 
@@ -68,7 +69,9 @@ class _Tables:
         self._seeds = list(record.config["seeds"])
         self._institutions = pd.DataFrame(record.institutions)
         # None becomes NaN, also where no value at all is defined.
-        metrics = pd.DataFrame(record.metrics).astype({"value": float})
+        metrics = pd.DataFrame(record.metrics).astype(
+            {"value": float, "low": float, "high": float}
+        )
         self._cells = dict(tuple(metrics.groupby(_CELL, sort=False)))
         self._metric_names = list(dict.fromkeys(metrics["metric"]))
         self._curves = pd.DataFrame(record.curves)
@@ -168,8 +171,19 @@ class _Tables:
                 reason=self._reason(method, scope, institution, metric),
                 few_rows=self._few_rows(scope, institution),
             )
+            | self._bounds(method, scope, institution, metric)
             for metric in self._metric_names
         }
+
+    def _bounds(
+        self, method: str, scope: str, institution: str, metric: str
+    ) -> dict[str, Any]:
+        """What ties within bins can hide, by seed; nothing if they hide nothing."""
+        rows = self._values(method, scope, institution, metric)
+        if rows["low"].isna().any():
+            return {}
+        means = rows.groupby("seed")[["low", "high"]].mean().reindex(self._seeds)
+        return {"bounds": means.to_numpy().tolist()}
 
     def _mean_over_institutions(
         self, method: str, scope: str, metric: str

@@ -52,6 +52,9 @@ class MetricRow:
         metric: Name of the metric.
         value: None if undefined.
         reason: Why it is undefined; empty if it is defined.
+        low: Least value that scores within a histogram's bins can hide; None
+            where nothing is hidden, or where it isn't known.
+        high: The greatest, likewise.
     """
 
     seed: int
@@ -62,6 +65,8 @@ class MetricRow:
     metric: str
     value: float | None
     reason: str = ""
+    low: float | None = None
+    high: float | None = None
 
     def __post_init__(self) -> None:
         """Refuses NaN, and a missing value without a reason."""
