@@ -277,12 +277,17 @@ def _read_rows(path: pathlib.Path, row_type: type) -> tuple[Any, ...]:
     # Names stay text, also that of a bank called "NA" or "007".
     text = [field.name for field in dataclasses.fields(row_type) if field.type is str]
     frame = files.read_csv(path, text_columns=text)
+    # By column: asking row by row what is missing takes most of a report's time.
+    columns = {
+        str(name): [
+            None if missing else value
+            for value, missing in zip(
+                column.tolist(), column.isna().tolist(), strict=True
+            )
+        ]
+        for name, column in frame.items()
+    }
     return tuple(
-        row_type(
-            **{
-                str(name): None if pd.isna(value) else value
-                for name, value in record.items()
-            }
-        )
-        for record in frame.to_dict("records")
+        row_type(**dict(zip(columns, values, strict=True)))
+        for values in zip(*columns.values(), strict=True)
     )
