@@ -10,7 +10,7 @@ import pytest
 from tests.evaluation.hand_made import undefine, with_test_rows
 from tests.report.sample import sample_record, sample_study
 from tff_finance.records import files
-from tff_finance.report import rendering, styles
+from tff_finance.report import styles
 from tff_finance.report.catalogue import LANGUAGES, Words
 from tff_finance.report.page import build_page, render_page, write_page
 
@@ -142,21 +142,35 @@ def test_numbers_in_figures_keep_their_digits():
         assert f">{tick}</text>" in text
 
 
+def test_every_figure_is_drawn_once(tmp_path):
+    drawn = collections.Counter()
+
+    def counted(picture):
+        def draw(words):
+            drawn[picture.name] += 1
+            return picture.draw(words)
+
+        return dataclasses.replace(picture, draw=draw)
+
+    words = Words("en")
+    page = build_page([sample_study()], words)
+    parts = [
+        dataclasses.replace(
+            part,
+            sections=[
+                dataclasses.replace(s, pictures=[counted(p) for p in s.pictures])
+                for s in part.sections
+            ],
+        )
+        for part in page.parts
+    ]
+    write_page(dataclasses.replace(page, parts=parts), words, tmp_path / "report.html")
+    assert len(drawn) > 8
+    assert set(drawn.values()) == {1}
+
+
 def test_the_same_record_gives_the_same_page():
     assert rendered(sample_record()) == default_page()
-
-
-def test_png_falls_back_to_english_where_no_font_has_the_glyphs(tmp_path, monkeypatch):
-    monkeypatch.setattr(styles, "_CHINESE_FONTS", ())
-    words = Words("zh")
-    page = build_page([sample_study()], words)
-    picture = page.sections[0].pictures[0]
-    rendering.write_png(tmp_path / "zh.png", picture, words)
-    rendering.write_png(tmp_path / "en.png", picture, Words("en"))
-    assert (tmp_path / "zh.png").read_bytes() == (tmp_path / "en.png").read_bytes()
-    assert "PNG 文件使用英文" in render_page(page, words, folder="report_files")
-    # The page's own figures are in Chinese, with the reader's fonts.
-    assert "全市场" in rendering.inline_svg(picture, words)
 
 
 def luminance(color):

@@ -2,9 +2,9 @@
 
 import pathlib
 
-from tff_finance.report import rendering
 from tff_finance.report.catalogue import Words
 from tff_finance.report.content import Study
+from tff_finance.report.rendering import Drawing
 from tff_finance.report.results_sections import headline_picture
 
 
@@ -16,5 +16,4 @@ def write_headline(study: Study, words: Words, path: pathlib.Path) -> None:
         words: Its language.
         path: PNG or SVG file.
     """
-    write = rendering.write_png if path.suffix == ".png" else rendering.write_svg
-    write(path, headline_picture(study, words), words)
+    Drawing(headline_picture(study, words), words).write(path)

@@ -2,20 +2,22 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 
 import jinja2
 import markupsafe
 import pandas as pd
 
 from tff_finance.records import files
-from tff_finance.report import rendering, styles
+from tff_finance.report import styles
 from tff_finance.report.bank_section import bank_section
 from tff_finance.report.catalogue import Words
 from tff_finance.report.comparison_section import comparison_section, study_title
 from tff_finance.report.content import Picture, Section, Study
 from tff_finance.report.distribution_section import distribution_section
 from tff_finance.report.findings import Tile, findings, tiles
+from tff_finance.report.rendering import Drawing
 from tff_finance.report.results_sections import gain_section, headline_section
 from tff_finance.report.score_curves import ScoreHistograms
 from tff_finance.report.score_section import score_section
@@ -118,23 +120,33 @@ def write_page(page: Page, words: Words, path: pathlib.Path) -> None:
         path: The HTML file; `report.html` has its files in `report_files`.
     """
     folder = path.with_name(f"{path.stem}_files")
+    inline = {}
     for section in page.sections:
         for picture in section.pictures:
-            rendering.write_svg(folder / f"{picture.name}.svg", picture, words)
-            rendering.write_png(folder / f"{picture.name}.png", picture, words)
+            drawing = Drawing(picture, words)
+            drawing.write(folder / f"{picture.name}.svg")
+            drawing.write(folder / f"{picture.name}.png")
+            inline[picture.name] = drawing.inline_svg
         for table in section.tables:
             files.write_csv(folder / f"{table.name}.csv", table.frame)
-    text = render_page(page, words, folder=folder.name)
+    text = render_page(page, words, folder=folder.name, inline=inline)
     files.write_atomically(path, lambda p: _write_text(p, text))
 
 
-def render_page(page: Page, words: Words, *, folder: str) -> str:
+def render_page(
+    page: Page,
+    words: Words,
+    *,
+    folder: str,
+    inline: Mapping[str, str] = types.MappingProxyType({}),
+) -> str:
     """The page as HTML.
 
     Args:
         page: What to show.
         words: Its language.
         folder: Where links to files beside the page lead.
+        inline: Figures that are drawn already, as `svg` elements by name.
 
     Returns:
         The text of one file that needs no other.
@@ -148,7 +160,8 @@ def render_page(page: Page, words: Words, *, folder: str) -> str:
     )
 
     def svg(picture: Picture) -> markupsafe.Markup:
-        return markupsafe.Markup(rendering.inline_svg(picture, words))
+        drawn = inline.get(picture.name) or Drawing(picture, words).inline_svg
+        return markupsafe.Markup(drawn)
 
     return environment.get_template("report.html").render(
         page=page,
