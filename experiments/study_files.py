@@ -1,4 +1,4 @@
-"""What binaries that report read: records and sweeps, refused in one line."""
+"""What binaries that report share: records and sweeps, refused in one line."""
 
 import pathlib
 
@@ -8,6 +8,8 @@ from experiments import command_line
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.records import files
 from tff_finance.records.run_record import RunRecord
+from tff_finance.report import styles
+from tff_finance.report.catalogue import Words
 from tff_finance.report.content import Study
 from tff_finance.report.sweep_section import COLUMNS
 
@@ -43,6 +45,15 @@ def read_sweep(name: str) -> pd.DataFrame:
     except _UNREADABLE as error:
         command_line.failure(
             f"--sweep: {path} is no sweep that can be read: {_one_line(error)}"
+        )
+
+
+def warn_of_missing_font(words: Words) -> None:
+    """Says that PNG files will be in English, and what to install against it."""
+    if not styles.has_glyphs(words):
+        command_line.report_progress(
+            "warning: PNG files get English words: this machine has no font with "
+            f"Chinese glyphs; install one, such as {styles.FONT_PACKAGE} on Debian."
         )
 
 

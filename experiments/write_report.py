@@ -41,6 +41,7 @@ def main() -> None:
     ]
     sweep = None if _SWEEP.value is None else study_files.read_sweep(_SWEEP.value)
     words = Words(_LANGUAGE.value)
+    study_files.warn_of_missing_font(words)
     try:
         write_page(build_page(studies, words, sweep=sweep), words, output)
     except OSError as error:

@@ -13,17 +13,22 @@ from tff_finance.records import files
 from tff_finance.report import styles
 from tff_finance.report.bank_section import bank_section
 from tff_finance.report.catalogue import Words
-from tff_finance.report.comparison_section import comparison_section, study_title
+from tff_finance.report.comparison_section import (
+    comparison_section,
+    run_name,
+    study_title,
+)
 from tff_finance.report.content import Picture, Section, Study
 from tff_finance.report.distribution_section import distribution_section
 from tff_finance.report.findings import Tile, findings, tiles
+from tff_finance.report.learning_section import learning_section
 from tff_finance.report.rendering import Drawing
 from tff_finance.report.results_sections import gain_section, headline_section
 from tff_finance.report.score_curves import ScoreHistograms
 from tff_finance.report.score_section import score_section
 from tff_finance.report.settings_section import settings_section
 from tff_finance.report.sweep_section import sweep_section
-from tff_finance.report.training_sections import learning_section, traffic_section
+from tff_finance.report.traffic_section import traffic_section
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 
@@ -101,8 +106,12 @@ def build_page(
         )
         settings = settings_section(study, words)
         if several:
-            run = words.say("Run %(number)s", number=number)
-            settings = dataclasses.replace(settings, title=f"{settings.title} ({run})")
+            heading = words.say(
+                "%(title)s (%(run)s)",
+                title=settings.title,
+                run=run_name(number, words),
+            )
+            settings = dataclasses.replace(settings, title=heading)
         closing.append(settings)
     return Page(
         opening=[comparison_section(studies, words)] if several else [],
@@ -170,6 +179,7 @@ def render_page(
         svg=svg,
         _=words.say,
         english_images=not styles.has_glyphs(words),
+        font_package=styles.FONT_PACKAGE,
     )
 
 

@@ -17,11 +17,16 @@ from matplotlib import font_manager
 
 from tff_finance.report.catalogue import Words
 
-# A phone's width at 1:1; the page scales figures up where there is room.
+# A phone's width at 1:1, with letters that can be read there; the page scales figures
+# up where there is room.
 WIDTH_INCHES = 4.8
-SMALL = 8
+MEDIUM = 11
+SMALL = 10
 GRID = "#d5d9de"
 INK = "#1f2933"
+
+# What brings Chinese glyphs to Debian.
+FONT_PACKAGE = "fonts-noto-cjk"
 
 # Fonts with Chinese glyphs, the most common first.
 _CHINESE_FONTS = (
@@ -85,8 +90,9 @@ def drawing(words: Words) -> Iterator[None]:
     with mpl.rc_context(
         {
             "font.family": fonts,
-            "font.size": 9,
-            "axes.titlesize": 9,
+            "font.size": MEDIUM,
+            "axes.titlesize": MEDIUM,
+            "axes.labelsize": SMALL,
             "axes.edgecolor": INK,
             "axes.labelcolor": INK,
             "text.color": INK,
