@@ -58,5 +58,14 @@ def warn_of_missing_font(words: Words) -> None:
 
 
 def _one_line(error: BaseException) -> str:
+    """What is wrong with a file, for whoever wrote neither it nor this program."""
     text = " ".join(str(error).split())
-    return f"it lacks {text}" if isinstance(error, KeyError) else text
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.strerror else text
+    if isinstance(error, KeyError):
+        return f"it lacks {text}"
+    if isinstance(error, TypeError):
+        return f"another version of tff_finance wrote it: {text}"
+    if isinstance(error, IndexError):
+        return "it lacks rows that its settings promise"
+    return text
