@@ -54,16 +54,13 @@ def learning_section(study: Study, words: Words) -> Section | None:
                 draw=functools.partial(_draw_by_bytes, study, kept, per_round),
             )
         )
+    losses = learning_curves.losses(study.record)
     pictures.append(
         Picture(
             name=f"{study.key}losses",
             title=say("Training and validation loss, one line per seed"),
-            alt=say(
-                "Loss over rounds for each method and seed. Where validation loss "
-                "rises while training loss falls, a model learns its training rows by "
-                "heart; the weights of the lowest validation loss are kept."
-            ),
-            draw=functools.partial(_draw_losses, study),
+            alt=_losses_alt(losses, words),
+            draw=functools.partial(_draw_losses, losses),
         )
     )
     return Section(
@@ -85,7 +82,12 @@ def learning_section(study: Study, words: Words) -> Section | None:
                 "banks alone and pooled rows it is a pass over the rows. Traffic is "
                 "both directions, all banks, without validation. Losses "
                 "are cross-entropy in nats, for banks alone the mean over their models."
-            )
+            ),
+            say(
+                "Where validation loss rises while training loss falls, a model learns "
+                "its training rows by heart; the weights of the lowest validation loss "
+                "are kept."
+            ),
         ],
     )
 
@@ -173,8 +175,20 @@ def _finish_accuracy(axes: matplotlib.axes.Axes, words: Words) -> None:
     styles.legend_above(axes)
 
 
-def _draw_losses(study: Study, words: Words) -> matplotlib.figure.Figure:
-    table = learning_curves.losses(study.record)
+def _losses_alt(table: pd.DataFrame, words: Words) -> str:
+    lowest = table.groupby(["method", "seed"], sort=False)["validation_loss"].min()
+    means = lowest.groupby("method", sort=False).mean().dropna()
+    return words.say(
+        "Loss over rounds for each method and seed. Lowest validation loss, mean over "
+        "seeds: %(values)s.",
+        values=words.say("; ").join(
+            f"{labels.method(str(method), words)} {words.number(float(value), 3)}"
+            for method, value in means.items()
+        ),
+    )
+
+
+def _draw_losses(table: pd.DataFrame, words: Words) -> matplotlib.figure.Figure:
     methods = list(dict.fromkeys(table["method"]))
     rows = -(-len(methods) // 2)
     figure = styles.new_figure(0.5 + 1.7 * rows)
