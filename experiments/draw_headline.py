@@ -23,10 +23,13 @@ def main() -> None:
 
     from experiments import study_files
     from tff_finance.report.catalogue import Words
-    from tff_finance.report.headline_figure import write_headline
+    from tff_finance.report.rendering import Drawing
+    from tff_finance.report.results_sections import headline_picture
 
     study = study_files.read_study(pathlib.Path(_RECORD.value))
-    write_headline(study, Words(_LANGUAGE.value), output)
+    words = Words(_LANGUAGE.value)
+    study_files.warn_of_missing_font(words)
+    Drawing(headline_picture(study, words), words).write(output)
 
 
 if __name__ == "__main__":

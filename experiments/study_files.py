@@ -1,4 +1,4 @@
-"""What binaries that report read: records and sweeps, refused in one line."""
+"""What binaries that report share: records and sweeps, refused in one line."""
 
 import pathlib
 
@@ -8,11 +8,10 @@ from experiments import command_line
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.records import files
 from tff_finance.records.run_record import RunRecord, UnreadableRecordError
+from tff_finance.report import styles
+from tff_finance.report.catalogue import Words
 from tff_finance.report.content import Study
 from tff_finance.report.sweep_section import COLUMNS
-
-# What a folder that is no record, or a damaged one, leads to.
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, IndexError, TypeError)
 
 
 def read_study(folder: pathlib.Path, *, key: str = "") -> Study:
@@ -26,9 +25,9 @@ def read_study(folder: pathlib.Path, *, key: str = "") -> Study:
         return Study(key=key, record=record, summary=build_summary(record))
     except UnreadableRecordError as error:
         command_line.failure(f"--record: {error}")
-    except _UNREADABLE as error:
+    except files.UNREADABLE as error:
         command_line.failure(
-            f"--record: {folder} can't be summarized: {_one_line(error)}"
+            f"--record: {folder} can't be summarized: {files.what_is_wrong(error)}"
         )
 
 
@@ -42,12 +41,17 @@ def read_sweep(name: str) -> pd.DataFrame:
             raise ValueError(f"no rows or columns {', '.join(missing or COLUMNS)}")
         numbers = ["heterogeneity", "accuracy", "ci95_low", "ci95_high"]
         return table.astype(dict.fromkeys(numbers, float))
-    except _UNREADABLE as error:
+    except files.UNREADABLE as error:
         command_line.failure(
-            f"--sweep: {path} is no sweep that can be read: {_one_line(error)}"
+            f"--sweep: {path} is no sweep that can be read: "
+            f"{files.what_is_wrong(error)}"
         )
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"it lacks {text}" if isinstance(error, KeyError) else text
+def warn_of_missing_font(words: Words) -> None:
+    """Says that PNG files will be in English, and what to install against it."""
+    if not styles.has_glyphs(words):
+        command_line.report_progress(
+            "warning: PNG files get English words: this machine has no font with "
+            f"Chinese glyphs; install one, such as {styles.FONT_PACKAGE} on Debian."
+        )

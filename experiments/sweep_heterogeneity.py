@@ -62,7 +62,7 @@ def _sweep(
     # TensorFlow takes seconds to import; whatever can fail before, has.
     from tff_finance.evaluation import case_study
     from tff_finance.evaluation.summary import build_summary
-    from tff_finance.report.heterogeneity_figure import (
+    from tff_finance.report.sweep_section import (
         draw_heterogeneity_sweep,
         sweep_table,
     )

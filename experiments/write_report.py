@@ -23,7 +23,10 @@ _LANGUAGE = flags.DEFINE_enum("language", "en", ["en", "zh"], "Language of the p
 
 def main() -> None:
     """Writes the page."""
-    folders = [pathlib.Path(p) for given in _RECORD.value for p in given.split(",")]
+    names = [name for given in _RECORD.value for name in given.split(",")]
+    if not all(names):
+        command_line.usage_error("--record: must name a folder, got an empty text.")
+    folders = [pathlib.Path(name) for name in names]
     if len({folder.resolve() for folder in folders}) < len(folders):
         command_line.usage_error("--record: the same record is given twice.")
     output = pathlib.Path(_OUTPUT.value)
@@ -41,10 +44,12 @@ def main() -> None:
     ]
     sweep = None if _SWEEP.value is None else study_files.read_sweep(_SWEEP.value)
     words = Words(_LANGUAGE.value)
+    study_files.warn_of_missing_font(words)
     try:
         write_page(build_page(studies, words, sweep=sweep), words, output)
     except OSError as error:
-        command_line.failure(f"--output: can't write {output}: {error.strerror}")
+        place = error.filename or output
+        command_line.failure(f"--output: can't write {place}: {error.strerror}")
     command_line.report_progress(
         f"Wrote {output}, and its figures and tables to {output.stem}_files/."
     )

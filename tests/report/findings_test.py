@@ -81,6 +81,43 @@ def test_one_seed_claims_nothing():
     assert all("no interval" in tile.interval for tile in tiles(study, WORDS))
 
 
+def test_the_number_of_gains_that_hold_at_once_is_named():
+    study = sample_study()
+    summary = copy.deepcopy(dict(study.summary))
+    for bank, limits in (("bank_a", [0.01, 0.03]), ("bank_b", [-0.01, 0.03])):
+        value = summary["gain"][bank]["fed_avg"]["accuracy"]
+        value["simultaneous"] = {"size": 4, "ci95": limits}
+    text = text_of(dataclasses.replace(study, summary=summary))
+    assert "hold for all 4 gains of the table at once, 1 of these 2 exclude 0" in text
+
+
+def with_effort(study, method, **values):
+    summary = copy.deepcopy(dict(study.summary))
+    summary["methods"][method] |= values
+    return dataclasses.replace(study, summary=summary)
+
+
+def test_runs_stopped_while_improving_are_named():
+    stopped = "ended at the most rounds allowed"
+    study = sample_study()
+    assert stopped not in text_of(study)
+    few = with_effort(study, "fed_avg", runs=5, runs_stopped_at_maximum=2)
+    assert "Together: FedAvg in 2 of 5 runs" in text_of(few)
+    # Boosting has no other end.
+    boosted = with_effort(study, "local", runs_stopped_at_maximum=0)
+    summary = dict(boosted.summary)
+    summary["methods"]["gradient_boosting"] = summary["methods"]["local"] | {
+        "runs_stopped_at_maximum": 5
+    }
+    assert stopped not in text_of(dataclasses.replace(boosted, summary=summary))
+
+
+def test_lost_updates_are_named():
+    assert "not finite" not in text_of(sample_study())
+    study = with_effort(sample_study(), "fed_avg", non_finite_updates=3)
+    assert "3 updates of banks were not finite" in text_of(study)
+
+
 @pytest.mark.parametrize("methods", [("local",), ("fed_avg",), ("centralized",)])
 def test_a_single_method_is_enough(methods):
     study = sample_study(sample_record(methods=methods))

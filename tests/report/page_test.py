@@ -5,25 +5,30 @@ import dataclasses
 import functools
 import re
 
+import numpy as np
 import pytest
 
 from tests.evaluation.hand_made import undefine, with_test_rows
 from tests.report.sample import sample_record, sample_study
 from tff_finance.records import files
-from tff_finance.report import rendering, styles
+from tff_finance.report import styles
 from tff_finance.report.catalogue import LANGUAGES, Words
+from tff_finance.report.learning_section import learning_section
 from tff_finance.report.page import build_page, render_page, write_page
 
 
-def rendered(*records, language="en", sweep=None):
+def rendered(*records, language="en", figures=True):
+    """The page; without figures, which take most of the time, if only words count."""
     words = Words(language)
     several = len(records) > 1
     studies = [
         sample_study(record, key=f"run{n}_" if several else "")
         for n, record in enumerate(records, start=1)
     ]
-    page = build_page(studies, words, sweep=sweep)
-    text = render_page(page, words, folder="report_files")
+    page = build_page(studies, words)
+    pictures = [picture for section in page.sections for picture in section.pictures]
+    inline = {} if figures else {picture.name: "<svg></svg>" for picture in pictures}
+    text = render_page(page, words, folder="report_files", inline=inline)
     for nonsense in (">None", ">nan", "%(", "{{"):
         assert nonsense not in text
     return text
@@ -83,17 +88,65 @@ def test_any_record_makes_a_page(record):
 
 def test_undefined_values_stand_with_their_reason():
     record = undefine(sample_record(), "All 3 rows are negative.", metric="auc")
-    assert "全部 3 行均为负类。" in rendered(record, language="zh")
-    assert "All 3 rows are negative." in rendered(record)
+    assert "全部 3 行均为负类。" in rendered(record, language="zh", figures=False)
+    assert "All 3 rows are negative." in rendered(record, figures=False)
     assert "Every value on this page is defined." in default_page()
 
 
 def test_differing_settings_are_named():
     other = sample_record()
     other = dataclasses.replace(other, config=other.config | {"heterogeneity": 0.25})
-    text = rendered(sample_record(), other)
+    text = rendered(sample_record(), other, figures=False)
     row = re.search(r'<tr><th scope="row">Heterogeneity</th>(.*?)</tr>', text)[1]
     assert row == "<td>1.0</td><td>0.25</td>"
+
+
+def test_a_run_of_one_seed_is_named_beside_others():
+    text = rendered(sample_record(), sample_record(seeds=(3,)), figures=False)
+    assert "A run of one seed has no intervals" in text
+    assert "No value of this run has an interval" in text
+    assert "A run of one seed" not in rendered(
+        sample_record(), sample_record(), figures=False
+    )
+
+
+def test_runs_of_other_methods_stand_side_by_side():
+    text = rendered(
+        sample_record(methods=("local",)),
+        sample_record(methods=("fed_avg", "centralized")),
+        figures=False,
+    )
+    row = re.search(r'<tr><th scope="row">Methods</th>(.*?)</tr>', text)[1]
+    assert "Each bank alone" in row
+    assert "Together: FedAvg, Rows pooled" in row
+
+
+def test_an_experiment_without_scenario_can_be_compared():
+    other = sample_record()
+    config = {
+        k: v for k, v in other.config.items() if k not in {"scenario", "heterogeneity"}
+    }
+    other = dataclasses.replace(other, config=config, experiment="another_study")
+    text = rendered(sample_record(), other, figures=False)
+    assert "Run 2: another_study</h2>" in text
+
+
+def test_rounds_without_validation_leave_no_gap_in_the_losses():
+    record = sample_record()
+    curves = tuple(
+        dataclasses.replace(row, validation_loss=None, validation_accuracy=None)
+        if row.method == "fed_avg" and row.round % 2 == 0
+        else row
+        for row in record.curves
+    )
+    study = sample_study(dataclasses.replace(record, curves=curves))
+    section = learning_section(study, Words("en"))
+    picture = section.pictures[-1]
+    with styles.drawing(Words("en")):
+        figure = picture.draw(Words("en"))
+    for axes in figure.axes:
+        for line in axes.lines:
+            assert not np.isnan(line.get_ydata()).any()
 
 
 def test_names_from_a_record_are_no_markup():
@@ -142,21 +195,35 @@ def test_numbers_in_figures_keep_their_digits():
         assert f">{tick}</text>" in text
 
 
+def test_every_figure_is_drawn_once(tmp_path):
+    drawn = collections.Counter()
+
+    def counted(picture):
+        def draw(words):
+            drawn[picture.name] += 1
+            return picture.draw(words)
+
+        return dataclasses.replace(picture, draw=draw)
+
+    words = Words("en")
+    page = build_page([sample_study()], words)
+    parts = [
+        dataclasses.replace(
+            part,
+            sections=[
+                dataclasses.replace(s, pictures=[counted(p) for p in s.pictures])
+                for s in part.sections
+            ],
+        )
+        for part in page.parts
+    ]
+    write_page(dataclasses.replace(page, parts=parts), words, tmp_path / "report.html")
+    assert len(drawn) > 8
+    assert set(drawn.values()) == {1}
+
+
 def test_the_same_record_gives_the_same_page():
     assert rendered(sample_record()) == default_page()
-
-
-def test_png_falls_back_to_english_where_no_font_has_the_glyphs(tmp_path, monkeypatch):
-    monkeypatch.setattr(styles, "_CHINESE_FONTS", ())
-    words = Words("zh")
-    page = build_page([sample_study()], words)
-    picture = page.sections[0].pictures[0]
-    rendering.write_png(tmp_path / "zh.png", picture, words)
-    rendering.write_png(tmp_path / "en.png", picture, Words("en"))
-    assert (tmp_path / "zh.png").read_bytes() == (tmp_path / "en.png").read_bytes()
-    assert "PNG 文件使用英文" in render_page(page, words, folder="report_files")
-    # The page's own figures are in Chinese, with the reader's fonts.
-    assert "全市场" in rendering.inline_svg(picture, words)
 
 
 def luminance(color):

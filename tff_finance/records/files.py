@@ -10,6 +10,23 @@ from typing import Any
 
 import pandas as pd
 
+# What reading a damaged or foreign file leads to.
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, IndexError, TypeError)
+
+
+def what_is_wrong(error: Exception) -> str:
+    """What is wrong with a file, for whoever wrote neither it nor this program."""
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.strerror else text
+    if isinstance(error, KeyError):
+        return f"it lacks {text}"
+    if isinstance(error, TypeError):
+        return f"another version of tff_finance wrote it: {text}"
+    if isinstance(error, IndexError):
+        return "it lacks rows that its settings promise"
+    return text
+
 
 def write_atomically(
     path: pathlib.Path, write: Callable[[pathlib.Path], object]

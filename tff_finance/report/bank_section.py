@@ -108,7 +108,10 @@ def _draw_banks(study: Study, words: Words) -> matplotlib.figure.Figure:
             height=0.6,
         )
         axes.bar_label(
-            bars, [words.number(v, digits) for v in values], padding=3, fontsize=8
+            bars,
+            [words.number(v, digits) for v in values],
+            padding=3,
+            fontsize=styles.SMALL,
         )
         axes.set_xlabel(label)
         axes.margins(x=0.3)
@@ -146,7 +149,7 @@ def _draw_features(features: pd.DataFrame, words: Words) -> matplotlib.figure.Fi
     axes.invert_yaxis()
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(words.say("Standard deviations from the market's mean"))
+    axes.set_xlabel(words.say("Standard deviations from the market"))
     styles.legend_above(axes, columns=4)
     return figure
 

@@ -9,8 +9,7 @@ import pandas as pd
 from tff_finance.report import formats, labels, settings_section, styles
 from tff_finance.report.catalogue import Words
 from tff_finance.report.content import Picture, Section, Study, Table
-
-_PARTS = (("own_mean", "own"), ("others_mean", "others"), ("pooled", "pooled"))
+from tff_finance.report.interval_figure import Series, draw_intervals
 
 
 def comparison_section(studies: Sequence[Study], words: Words) -> Section:
@@ -20,6 +19,13 @@ def comparison_section(studies: Sequence[Study], words: Words) -> Section:
     alt = say("; ").join(f"{row[0]}, {row[1]}: {row[4]}" for row in table.rows)
     differences = _differences(studies, words)
     notes = [] if differences.rows else [say("The runs have the same settings.")]
+    if any(len(study.summary["seeds"]) == 1 for study in studies):
+        notes.append(
+            say(
+                "A run of one seed has no intervals: its markers stand without bars, "
+                "and nothing says how far another seed would move them."
+            )
+        )
     return Section(
         anchor="comparison",
         title=say("The runs side by side"),
@@ -44,59 +50,57 @@ def comparison_section(studies: Sequence[Study], words: Words) -> Section:
 
 def study_title(number: int, study: Study, words: Words) -> str:
     """The heading of a run's part of the page."""
-    return words.say(
-        "Run %(number)s: %(scenario)s, heterogeneity %(level)s",
+    config = study.summary["config"]
+    # Of experiments that have no scenario, their own name says what they are.
+    name = config.get("scenario", study.summary["experiment"])
+    title = words.say(
+        "Run %(number)s: %(name)s",
         number=number,
-        scenario=labels.setting_value(study.summary["config"]["scenario"], words),
-        level=f"{study.summary['config']['heterogeneity']:g}",
+        name=labels.setting_value(name, words),
     )
+    if "heterogeneity" not in config:
+        return title
+    return words.say(
+        "%(run)s, heterogeneity %(level)s",
+        run=title,
+        level=f"{config['heterogeneity']:g}",
+    )
+
+
+def run_name(number: int, words: Words) -> str:
+    """What tables and figures call a run."""
+    return words.say("Run %(number)s", number=number)
+
+
+def _run_label(number: int, study: Study, words: Words) -> str:
+    """A run's name and, in the line below, its scenario."""
+    summary = study.summary
+    scenario = summary["config"].get("scenario", summary["experiment"])
+    return f"{run_name(number, words)}\n{scenario}"
 
 
 def _draw_comparison(
     studies: Sequence[Study], words: Words
 ) -> matplotlib.figure.Figure:
     methods = list(dict.fromkeys(m for study in studies for m in study.methods))
-    step = 0.8 / len(methods)
-    figure = styles.new_figure(1.3 + 0.22 * len(methods) * len(studies))
-    axes = figure.subplots()
-    for number, method in enumerate(methods):
+    series = []
+    for method in methods:
         style = styles.method_style(method, methods)
-        styles.legend_entry(
-            axes,
-            labels.method(method, words),
-            color=style.color,
-            marker=style.marker,
-            filled=True,
-        )
-        for row, study in enumerate(studies):
-            if method not in study.methods:
-                continue
-            value = study.summary["methods"][method]["pooled"]["accuracy"]
-            if value["mean"] is None:
-                continue
-            mean = 100 * value["mean"]
-            low, high = value["ci95"] or (value["mean"], value["mean"])
-            axes.errorbar(
-                mean,
-                row + step * (number - (len(methods) - 1) / 2),
-                xerr=[[mean - 100 * low], [100 * high - mean]],
+        found = [study.summary["methods"].get(method) for study in studies]
+        series.append(
+            Series(
+                label=labels.method(method, words),
                 color=style.color,
                 marker=style.marker,
-                markersize=6,
-                capsize=2.5,
-                linestyle="none",
+                values=[None if s is None else s["pooled"]["accuracy"] for s in found],
             )
-    axes.set_yticks(
-        range(len(studies)),
-        [words.say("Run %(number)s", number=n + 1) for n in range(len(studies))],
+        )
+    return draw_intervals(
+        [_run_label(n, study, words) for n, study in enumerate(studies, start=1)],
+        series,
+        words,
+        axis=words.say("Accuracy, %"),
     )
-    axes.set_ylim(len(studies) - 0.5, -0.5)
-    for row in range(1, len(studies)):
-        axes.axhline(row - 0.5, color=styles.GRID, linewidth=0.8)
-    axes.grid(axis="x")
-    axes.set_xlabel(words.say("Accuracy, %"))
-    styles.legend_above(axes)
-    return figure
 
 
 def _differences(studies: Sequence[Study], words: Words) -> Table:
@@ -107,7 +111,7 @@ def _differences(studies: Sequence[Study], words: Words) -> Table:
         for name in names
         if any(one.get(name) != settings[0].get(name) for one in settings)
     ]
-    runs = [words.say("Run %(number)s", number=n + 1) for n in range(len(studies))]
+    runs = [run_name(n + 1, words) for n in range(len(studies))]
     return Table(
         name="differing_settings",
         caption=words.say("Settings in which the runs differ"),
@@ -134,17 +138,17 @@ def _headlines(studies: Sequence[Study], words: Words) -> Table:
     for number, study in enumerate(studies, start=1):
         for method in study.methods:
             summary = study.summary["methods"][method]
-            values = [summary[part]["accuracy"] for part, _ in _PARTS]
+            values = [summary[part]["accuracy"] for part, _ in labels.PARTS]
             rows.append(
                 [
-                    words.say("Run %(number)s", number=number),
+                    run_name(number, words),
                     labels.method(method, words),
                     *[formats.share(value, words) for value in values],
                 ]
             )
             records += [
                 {"run": number, "method": method, "rows": scope} | formats.flat(value)
-                for (_, scope), value in zip(_PARTS, values, strict=True)
+                for (_, scope), value in zip(labels.PARTS, values, strict=True)
             ]
     return Table(
         name="comparison",
@@ -152,7 +156,7 @@ def _headlines(studies: Sequence[Study], words: Words) -> Table:
         header=[
             words.say("Run"),
             words.say("Method"),
-            *[labels.scope(scope, words) for _, scope in _PARTS],
+            *[labels.scope(scope, words) for _, scope in labels.PARTS],
         ],
         rows=rows,
         frame=pd.DataFrame(records),

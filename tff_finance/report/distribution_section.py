@@ -120,6 +120,7 @@ def _draw(drawn: Mapping[str, _Shares], words: Words) -> matplotlib.figure.Figur
             fill=True,
             facecolor="#c9d6e2",
             edgecolor="#0b5a8a",
+            linewidth=1,
             label=words.say("did not default"),
         )
         axes.stairs(
@@ -140,6 +141,6 @@ def _draw(drawn: Mapping[str, _Shares], words: Words) -> matplotlib.figure.Figur
         [words.number(100 * tick, places) for tick, places in _TICKS],
     )
     panels[-1].set_xlabel(words.say("Predicted probability of default, %"))
-    figure.supylabel(words.say("Share of the class, %"), fontsize=9)
+    figure.supylabel(words.say("Share of the class, %"), fontsize=styles.SMALL)
     styles.legend_above(panels[0])
     return figure

@@ -1,7 +1,7 @@
 """The summary in plain language: says what the numbers show and no more."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tff_finance.report import formats, labels
@@ -47,7 +47,16 @@ def tiles(study: Study, words: Words) -> list[Tile]:
 def findings(study: Study, words: Words) -> list[str]:
     """Sentences on population, headline, gains, distance to pooling, traffic."""
     sentences = [_population(study, words)]
-    for part in (_alone, _together, _gains, _to_pooled, _traffic, _privacy):
+    for part in (
+        _alone,
+        _together,
+        _gains,
+        _to_pooled,
+        _unfinished,
+        _left_out,
+        _traffic,
+        _privacy,
+    ):
         text = part(study, words)
         if text:
             sentences.append(text)
@@ -55,10 +64,16 @@ def findings(study: Study, words: Words) -> list[str]:
 
 
 def _population(study: Study, words: Words) -> str:
+    seeds = len(study.summary["seeds"])
+    if seeds == 1:
+        return words.say(
+            "The customers are synthetic: a population of our own making, drawn once. "
+            "Nothing here says anything about a real bank's customers."
+        )
     return words.say(
         "The customers are synthetic: a population of our own making, redrawn for each "
         "of %(seeds)s seeds. Nothing here says anything about a real bank's customers.",
-        seeds=words.number(len(study.summary["seeds"])),
+        seeds=words.number(seeds),
     )
 
 
@@ -131,21 +146,39 @@ def _gains(study: Study, words: Words) -> str:
     if len(values) > _MOST_BANKS:
         return _count_gains(values, method, words)
     parts = [_gain(bank, value, words) for bank, value in values.items()]
-    return words.say(
+    text = words.say(
         "On its own customers, what %(method)s brings a bank against the model it "
         "trains alone, in percentage points of accuracy: %(parts)s.",
         method=method,
         parts=words.say("; ").join(parts),
     )
+    return _join(words, text, _at_once(list(values.values()), words))
+
+
+def _at_once(values: Sequence[Mapping[str, Any]], words: Words) -> str:
+    """How many of these gains stand when all of the table are read together."""
+    together = formats.together(values)
+    if not together:
+        return ""
+    return words.say(
+        "With intervals that hold for all %(size)s gains of the table at once, "
+        "%(shown)s of these %(number)s exclude 0.",
+        size=words.number(together[0]["size"]),
+        shown=words.number(formats.excluding_zero(together)),
+        number=words.number(len(values)),
+    )
 
 
 def _gain(bank: str, value: Mapping[str, Any], words: Words) -> str:
     say = words.say
-    if value["mean"] is None or value["ci95"] is None:
+    mean = value["mean"]
+    if mean is None or value["ci95"] is None:
         return say(
             "%(bank)s %(points)s, without interval (%(reason)s)",
             bank=bank,
-            points=formats.points(value, words),
+            points=formats.undefined(words)
+            if mean is None
+            else words.number(100 * mean, 1, sign=True),
             reason=labels.remark(value["reason"], words),
         )
     points = formats.points(value, words)
@@ -165,7 +198,7 @@ def _count_gains(
 ) -> str:
     shown = [v for v in values.values() if not formats.includes_zero(v)]
     gains = sum(value["mean"] > 0 for value in shown)
-    return words.say(
+    text = words.say(
         "On its own customers, %(method)s against its own model: of %(all)s banks, "
         "%(gains)s show a gain, %(losses)s show a loss, and for %(open)s the interval "
         "includes 0 or does not exist.",
@@ -175,6 +208,7 @@ def _count_gains(
         losses=words.number(len(shown) - gains),
         open=words.number(len(values) - len(shown)),
     )
+    return _join(words, text, _at_once(list(values.values()), words))
 
 
 def _to_pooled(study: Study, words: Words) -> str:
@@ -201,16 +235,55 @@ def _to_pooled(study: Study, words: Words) -> str:
     return _join(words, text, far)
 
 
+def _unfinished(study: Study, words: Words) -> str:
+    """Which methods were stopped while they still improved."""
+    parts = []
+    for method in study.methods:
+        effort = study.summary["methods"][method]
+        # Boosting has no other end than its number of trees.
+        if effort["runs_stopped_at_maximum"] and method != "gradient_boosting":
+            parts.append(
+                words.say(
+                    "%(method)s in %(stopped)s of %(runs)s runs",
+                    method=labels.method(method, words),
+                    stopped=words.number(effort["runs_stopped_at_maximum"]),
+                    runs=words.number(effort["runs"]),
+                )
+            )
+    if not parts:
+        return ""
+    return words.say(
+        "Training ended at the most rounds allowed, before validation said to stop: "
+        "%(parts)s. With more rounds these numbers could be others.",
+        parts=words.say("; ").join(parts),
+    )
+
+
+def _left_out(study: Study, words: Words) -> str:
+    """Updates that were lost, which no accuracy shows."""
+    lost = sum(m["non_finite_updates"] for m in study.summary["methods"].values())
+    if not lost:
+        return ""
+    return words.say(
+        "%(number)s updates of banks were not finite numbers and were left out of "
+        "their rounds.",
+        number=words.number(lost),
+    )
+
+
 def _traffic(study: Study, words: Words) -> str:
     if study.federated is None:
         return ""
     traffic = study.summary["methods"][study.federated]["communication"]
     text = words.say(
-        "%(method)s moved %(size)s between the banks and the server, in at most "
-        "%(rounds)s rounds.",
+        "%(method)s moved %(size)s between the banks and the server (rounds: "
+        "%(rounds)s), and %(validation)s more for validation; means over seeds.",
         method=labels.algorithm(study.federated),
         size=words.size(traffic["bytes_down"] + traffic["bytes_up"]),
         rounds=words.number(traffic["rounds"]),
+        validation=words.size(
+            traffic["validation_bytes_down"] + traffic["validation_bytes_up"]
+        ),
     )
     if "centralized" not in study.methods:
         return text
@@ -233,6 +306,8 @@ def _privacy(study: Study, words: Words) -> str:
 
 def _join(words: Words, first: str, second: str) -> str:
     """Two sentences, with a space between them where the language has one."""
+    if not second:
+        return first
     return words.say("%(first)s %(second)s", first=first, second=second)
 
 

@@ -34,6 +34,9 @@ _SCOPES = {
     "pooled": mark("Whole market"),
 }
 
+# Parts of a method's summary, and the scope that each is about.
+PARTS = (("own_mean", "own"), ("others_mean", "others"), ("pooled", "pooled"))
+
 _FEATURES = {
     "age": mark("Age"),
     "annual_income": mark("Annual income"),
@@ -69,7 +72,10 @@ _SETTINGS = {
     "training.fed_sgd_rounds": mark("Most FedSGD rounds"),
     "training.max_epochs": mark("Most epochs, alone and pooled"),
     "training.patience": mark("Rounds or epochs without improvement before a stop"),
-    "training.fed_sgd_patience": mark("The same for FedSGD"),
+    "training.fed_sgd_patience": mark(
+        "FedSGD rounds without improvement before a stop"
+    ),
+    "training.fed_sgd_validate_every": mark("FedSGD rounds between two validations"),
 }
 
 _VALUES = {
@@ -92,6 +98,8 @@ _REMARKS = (
     mark("type signature"),
     mark("encoded rows, uploaded once"),
     mark("nothing leaves the institution"),
+    mark("nothing but the sums that fit the shared encoder"),
+    mark("type signature, for each institution, once"),
 )
 
 

@@ -2,26 +2,33 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 
 import jinja2
 import markupsafe
 import pandas as pd
 
 from tff_finance.records import files
-from tff_finance.report import rendering, styles
+from tff_finance.report import styles
 from tff_finance.report.bank_section import bank_section
 from tff_finance.report.catalogue import Words
-from tff_finance.report.comparison_section import comparison_section, study_title
+from tff_finance.report.comparison_section import (
+    comparison_section,
+    run_name,
+    study_title,
+)
 from tff_finance.report.content import Picture, Section, Study
 from tff_finance.report.distribution_section import distribution_section
 from tff_finance.report.findings import Tile, findings, tiles
+from tff_finance.report.learning_section import learning_section
+from tff_finance.report.rendering import Drawing
 from tff_finance.report.results_sections import gain_section, headline_section
 from tff_finance.report.score_curves import ScoreHistograms
 from tff_finance.report.score_section import score_section
 from tff_finance.report.settings_section import settings_section
 from tff_finance.report.sweep_section import sweep_section
-from tff_finance.report.training_sections import learning_section, traffic_section
+from tff_finance.report.traffic_section import traffic_section
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 
@@ -99,8 +106,12 @@ def build_page(
         )
         settings = settings_section(study, words)
         if several:
-            run = words.say("Run %(number)s", number=number)
-            settings = dataclasses.replace(settings, title=f"{settings.title} ({run})")
+            heading = words.say(
+                "%(title)s (%(run)s)",
+                title=settings.title,
+                run=run_name(number, words),
+            )
+            settings = dataclasses.replace(settings, title=heading)
         closing.append(settings)
     return Page(
         opening=[comparison_section(studies, words)] if several else [],
@@ -118,23 +129,33 @@ def write_page(page: Page, words: Words, path: pathlib.Path) -> None:
         path: The HTML file; `report.html` has its files in `report_files`.
     """
     folder = path.with_name(f"{path.stem}_files")
+    inline = {}
     for section in page.sections:
         for picture in section.pictures:
-            rendering.write_svg(folder / f"{picture.name}.svg", picture, words)
-            rendering.write_png(folder / f"{picture.name}.png", picture, words)
+            drawing = Drawing(picture, words)
+            drawing.write(folder / f"{picture.name}.svg")
+            drawing.write(folder / f"{picture.name}.png")
+            inline[picture.name] = drawing.inline_svg
         for table in section.tables:
             files.write_csv(folder / f"{table.name}.csv", table.frame)
-    text = render_page(page, words, folder=folder.name)
+    text = render_page(page, words, folder=folder.name, inline=inline)
     files.write_atomically(path, lambda p: _write_text(p, text))
 
 
-def render_page(page: Page, words: Words, *, folder: str) -> str:
+def render_page(
+    page: Page,
+    words: Words,
+    *,
+    folder: str,
+    inline: Mapping[str, str] = types.MappingProxyType({}),
+) -> str:
     """The page as HTML.
 
     Args:
         page: What to show.
         words: Its language.
         folder: Where links to files beside the page lead.
+        inline: Figures that are drawn already, as `svg` elements by name.
 
     Returns:
         The text of one file that needs no other.
@@ -148,7 +169,8 @@ def render_page(page: Page, words: Words, *, folder: str) -> str:
     )
 
     def svg(picture: Picture) -> markupsafe.Markup:
-        return markupsafe.Markup(rendering.inline_svg(picture, words))
+        drawn = inline.get(picture.name) or Drawing(picture, words).inline_svg
+        return markupsafe.Markup(drawn)
 
     return environment.get_template("report.html").render(
         page=page,
@@ -157,6 +179,7 @@ def render_page(page: Page, words: Words, *, folder: str) -> str:
         svg=svg,
         _=words.say,
         english_images=not styles.has_glyphs(words),
+        font_package=styles.FONT_PACKAGE,
     )
 
 

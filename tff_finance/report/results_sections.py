@@ -10,15 +10,11 @@ import pandas as pd
 from tff_finance.report import formats, labels, styles
 from tff_finance.report.catalogue import Words
 from tff_finance.report.content import Picture, Section, Study, Table
+from tff_finance.report.interval_figure import Series, draw_intervals
 
 _METRIC = "accuracy"
-# Part of the summary, scope, marker, filled: what tells the rows apart.
-_PARTS = (
-    ("own_mean", "own", "s", True),
-    ("others_mean", "others", "^", False),
-    ("pooled", "pooled", "o", True),
-)
-_COLORS = ("#0b5a8a", "#8a5a00", "#1f2933")
+# Marker, filled, colour of own, other banks' and all customers.
+_LOOKS = (("s", True, "#0b5a8a"), ("^", False, "#8a5a00"), ("o", True, "#1f2933"))
 
 
 def headline_section(study: Study, words: Words) -> Section:
@@ -66,62 +62,31 @@ def headline_picture(study: Study, words: Words) -> Picture:
         name=f"{study.key}headline",
         title=words.say("Accuracy on test customers, %"),
         alt=words.say("Accuracy with 95 %% intervals. %(cells)s.", cells=cells),
-        draw=functools.partial(draw_headline, study),
+        draw=functools.partial(_draw_headline, study),
     )
 
 
-def draw_headline(study: Study, words: Words) -> matplotlib.figure.Figure:
-    """Draws a row per method, with own, other banks' and all customers."""
+def _draw_headline(study: Study, words: Words) -> matplotlib.figure.Figure:
     methods = study.methods
-    figure = styles.new_figure(1.1 + 0.62 * len(methods))
-    axes = figure.subplots()
-    for number, (part, scope, marker, filled) in enumerate(_PARTS):
-        styles.legend_entry(
-            axes,
-            labels.scope(scope, words),
-            color=_COLORS[number],
+    series = [
+        Series(
+            label=labels.scope(scope, words),
+            color=color,
             marker=marker,
             filled=filled,
+            values=[study.summary["methods"][m][part][_METRIC] for m in methods],
         )
-        for row, method in enumerate(methods):
-            value = study.summary["methods"][method][part][_METRIC]
-            if value["mean"] is None:
-                continue
-            low, high = value["ci95"] or (value["mean"], value["mean"])
-            mean, color = 100 * value["mean"], _COLORS[number]
-            height = row + 0.26 * (number - 1)
-            axes.errorbar(
-                mean,
-                height,
-                xerr=[[mean - 100 * low], [100 * high - mean]],
-                color=color,
-                marker=marker,
-                markersize=6,
-                markerfacecolor=color if filled else "white",
-                capsize=2.5,
-                linestyle="none",
-            )
-            axes.annotate(
-                words.number(mean, 1),
-                (100 * high, height),
-                xytext=(5, 0),
-                textcoords="offset points",
-                va="center",
-                color=color,
-                fontsize=styles.SMALL,
-            )
-    axes.set_yticks(
-        range(len(methods)), [labels.method(method, words) for method in methods]
+        for (part, scope), (marker, filled, color) in zip(
+            labels.PARTS, _LOOKS, strict=True
+        )
+    ]
+    return draw_intervals(
+        [labels.method(method, words) for method in methods],
+        series,
+        words,
+        axis=words.say("Accuracy, %"),
+        numbers=True,
     )
-    axes.set_ylim(len(methods) - 0.5, -0.5)
-    for row in range(1, len(methods)):
-        axes.axhline(row - 0.5, color=styles.GRID, linewidth=0.8)
-    axes.margins(x=0.12)
-    axes.grid(axis="x")
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(words.say("Accuracy, %"))
-    styles.legend_above(axes)
-    return figure
 
 
 def gain_section(study: Study, words: Words) -> Section | None:
@@ -147,67 +112,61 @@ def gain_section(study: Study, words: Words) -> Section | None:
                 "The accuracy of each method on a bank's own customers, minus that of "
                 "the model the bank trains alone, compared under the same seed. Right "
                 "of the line the bank gains, left of it it loses. A hollow marker says "
-                "that the interval includes 0: these runs show neither gain nor loss."
+                "that the interval includes 0, or that there is none: these runs show "
+                "neither gain nor loss."
             )
         ],
         pictures=[picture],
         tables=[table],
-        notes=[
-            say(
-                "%(number)s intervals stand here, each at 95 %%, not adjusted for "
-                "their number: were there no differences at all, about one in twenty "
-                "would still exclude 0.",
-                number=words.number(len(table.rows)),
-            )
-        ],
+        notes=_gain_notes(study, words),
     )
 
 
+def _gain_notes(study: Study, words: Words) -> list[str]:
+    """How many intervals there are, and what holds for all of them together."""
+    say = words.say
+    values = [
+        metrics[_METRIC]
+        for gains in study.summary["gain"].values()
+        for metrics in gains.values()
+    ]
+    together = formats.together(values)
+    if not together:
+        return []
+    return [
+        say(
+            "Each gain has its own 95 %% interval, right for a bank that asked about "
+            "one method beforehand: of twenty such intervals around no difference at "
+            "all, one is expected to exclude 0. Intervals that hold for all %(size)s "
+            "gains at once are wider; of these, %(shown)s exclude 0.",
+            size=words.number(together[0]["size"]),
+            shown=words.number(formats.excluding_zero(together)),
+        )
+    ]
+
+
 def _draw_gain(study: Study, words: Words) -> matplotlib.figure.Figure:
-    methods = [method for method in study.methods if method != "local"]
-    banks = list(study.summary["gain"])
-    step = 0.8 / max(len(methods), 1)
-    figure = styles.new_figure(1.2 + 0.2 * len(methods) * len(banks))
-    axes = figure.subplots()
-    axes.axvline(0, color=styles.INK, linewidth=1)
-    for number, method in enumerate(methods):
+    gain = study.summary["gain"]
+    series = []
+    for method in study.methods:
+        if method == "local":
+            continue
         style = styles.method_style(method, study.methods)
-        for row, bank in enumerate(banks):
-            value = study.summary["gain"][bank][method][_METRIC]
-            if value["mean"] is None:
-                continue
-            mean = 100 * value["mean"]
-            low, high = value["ci95"] or (value["mean"], value["mean"])
-            axes.errorbar(
-                mean,
-                row + step * (number - (len(methods) - 1) / 2),
-                xerr=[[mean - 100 * low], [100 * high - mean]],
+        series.append(
+            Series(
+                label=labels.method(method, words),
                 color=style.color,
                 marker=style.marker,
-                markersize=6,
-                markerfacecolor="white"
-                if formats.includes_zero(value)
-                else style.color,
-                capsize=2.5,
-                linestyle="none",
+                values=[gain[bank][method][_METRIC] for bank in gain],
             )
-        styles.legend_entry(
-            axes,
-            labels.method(method, words),
-            color=style.color,
-            marker=style.marker,
-            filled=True,
         )
-    axes.set_yticks(range(len(banks)), banks)
-    axes.set_ylim(len(banks) - 0.5, -0.5)
-    for row in range(1, len(banks)):
-        axes.axhline(row - 0.5, color=styles.GRID, linewidth=0.8)
-    axes.margins(x=0.08)
-    axes.grid(axis="x")
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(words.say("Accuracy minus that of the bank alone, points"))
-    styles.legend_above(axes)
-    return figure
+    return draw_intervals(
+        list(gain),
+        series,
+        words,
+        axis=words.say("Accuracy minus that of the bank alone, points"),
+        differences=True,
+    )
 
 
 def _headline_table(study: Study, words: Words) -> Table:
@@ -215,7 +174,7 @@ def _headline_table(study: Study, words: Words) -> Table:
     rows, records = [], []
     for method in study.methods:
         summary = study.summary["methods"][method]
-        values = [summary[part][_METRIC] for part, *_ in _PARTS]
+        values = [summary[part][_METRIC] for part, _ in labels.PARTS]
         auc = summary["pooled"].get("auc", {"mean": None, "reason": "undefined"})
         rows.append(
             [
@@ -224,7 +183,7 @@ def _headline_table(study: Study, words: Words) -> Table:
                 formats.plain(auc, words),
             ]
         )
-        cells = [("accuracy", scope) for _, scope, *_ in _PARTS] + [("auc", "pooled")]
+        cells = [("accuracy", scope) for _, scope in labels.PARTS] + [("auc", "pooled")]
         records += [
             {"method": method, "metric": metric, "rows": scope} | formats.flat(value)
             for (metric, scope), value in zip(cells, [*values, auc], strict=True)
@@ -234,7 +193,7 @@ def _headline_table(study: Study, words: Words) -> Table:
         caption=say("Accuracy, and AUC on the whole market"),
         header=[
             say("Method"),
-            *[labels.scope(scope, words) for _, scope, *_ in _PARTS],
+            *[labels.scope(scope, words) for _, scope in labels.PARTS],
             say("AUC, whole market"),
         ],
         rows=rows,
@@ -254,17 +213,25 @@ def _gain_table(study: Study, words: Words) -> Table:
                     labels.method(method, words),
                     formats.points(value, words),
                     _verdict(value, words),
+                    _together(value, words),
                 ]
             )
             records += [
                 {"institution": bank, "method": method, "metric": name}
                 | formats.flat(metric)
+                | formats.flat_together(metric)
                 for name, metric in metrics.items()
             ]
     return Table(
         name=f"{study.key}gain",
         caption=say("Gain in accuracy on own customers, percentage points"),
-        header=[say("Bank"), say("Method"), say("Gain"), say("What the interval says")],
+        header=[
+            say("Bank"),
+            say("Method"),
+            say("Gain"),
+            say("What the interval says"),
+            say("Interval that holds for all at once"),
+        ],
         rows=rows,
         frame=pd.DataFrame(records),
     )
@@ -277,3 +244,14 @@ def _verdict(value: Mapping[str, Any], words: Words) -> str:
     if formats.includes_zero(value):
         return say("includes 0: neither gain nor loss shown")
     return say("gain") if value["mean"] > 0 else say("loss")
+
+
+def _together(value: Mapping[str, Any], words: Words) -> str:
+    """The interval that holds together with those of all other gains."""
+    found = formats.together([value])
+    if not found:
+        return formats.undefined(words)
+    interval = formats.points_interval(found[0]["ci95"], words)
+    if formats.includes_zero(found[0]):
+        return words.say("%(interval)s, includes 0", interval=interval)
+    return interval

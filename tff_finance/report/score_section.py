@@ -1,17 +1,66 @@
 """How well scores rank and how far they can be believed."""
 
+import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-import matplotlib.axes
 import matplotlib.figure
-import numpy as np
 import pandas as pd
 
 from tff_finance.report import formats, labels, score_curves, styles
-from tff_finance.report.catalogue import Words
+from tff_finance.report.catalogue import Words, mark
 from tff_finance.report.content import Picture, Section, Study, Table
-from tff_finance.report.score_curves import Curves, ScoreHistograms
+from tff_finance.report.score_curves import Array, Curves, ScoreHistograms
+
+_RECALL = mark("Recall: share of defaulters found, %")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """One kind of curve, and the metric that sums it up; texts are English."""
+
+    name: str
+    title: str
+    metric: str
+    points: Callable[[Curves], tuple[Array, Array]]
+    x_label: str
+    y_label: str
+    diagonal: bool
+    every: int
+
+
+_KINDS = (
+    _Kind(
+        name="roc",
+        title=mark("ROC curve"),
+        metric="auc",
+        points=lambda curves: (score_curves.GRID, curves.recall),
+        x_label=mark("False alarms: share of good customers flagged, %"),
+        y_label=_RECALL,
+        diagonal=True,
+        every=12,
+    ),
+    _Kind(
+        name="precision_recall",
+        title=mark("Precision and recall"),
+        metric="average_precision",
+        points=lambda curves: (score_curves.GRID, curves.precision),
+        x_label=_RECALL,
+        y_label=mark("Precision: share of those flagged who default, %"),
+        diagonal=False,
+        every=12,
+    ),
+    _Kind(
+        name="calibration",
+        title=mark("Calibration curve"),
+        metric="ece",
+        points=lambda curves: (curves.predicted, curves.observed),
+        x_label=mark("Predicted probability of default, %"),
+        y_label=mark("Observed default rate, %"),
+        diagonal=True,
+        every=1,
+    ),
+)
 
 
 def score_section(study: Study, histograms: ScoreHistograms, words: Words) -> Section:
@@ -48,39 +97,28 @@ def score_section(study: Study, histograms: ScoreHistograms, words: Words) -> Se
                 "cases (the closer to the diagonal, the better)."
             )
         ],
-        pictures=_score_pictures(study, curves, table, words) if curves else [],
+        pictures=_score_pictures(study, curves, words) if curves else [],
         tables=[table],
         notes=notes,
     )
 
 
 def _score_pictures(
-    study: Study, curves: Mapping[str, Curves], table: Table, words: Words
+    study: Study, curves: Mapping[str, Curves], words: Words
 ) -> list[Picture]:
-    say = words.say
-    kinds = (
-        ("roc", say("ROC curve"), "auc", _draw_roc),
-        (
-            "precision_recall",
-            say("Precision and recall"),
-            "average_precision",
-            _draw_pr,
-        ),
-        ("calibration", say("Calibration curve"), "ece", _draw_calibration),
-    )
     return [
         Picture(
-            name=f"{study.key}{name}",
-            title=title,
-            alt=say(
+            name=f"{study.key}{kind.name}",
+            title=words.say(kind.title),
+            alt=words.say(
                 "%(title)s of each method on the whole market. %(metric)s: %(values)s.",
-                title=title,
-                metric=labels.metric(metric, words),
-                values=_metric_values(study, metric, words),
+                title=words.say(kind.title),
+                metric=labels.metric(kind.metric, words),
+                values=_metric_values(study, kind.metric, words),
             ),
-            draw=functools.partial(draw, study, curves),
+            draw=functools.partial(_draw_curves, study, curves, kind),
         )
-        for name, title, metric, draw in kinds
+        for kind in _KINDS
     ]
 
 
@@ -95,78 +133,35 @@ def _metric_values(study: Study, metric: str, words: Words) -> str:
     )
 
 
-def _draw_roc(
-    study: Study, curves: Mapping[str, Curves], words: Words
+def _draw_curves(
+    study: Study, curves: Mapping[str, Curves], kind: _Kind, words: Words
 ) -> matplotlib.figure.Figure:
     figure = styles.new_figure(4.6)
     axes = figure.subplots()
-    axes.plot([0, 100], [0, 100], color="#8a93a0", linewidth=0.8)
+    if kind.diagonal:
+        axes.plot([0, 100], [0, 100], color="#8a93a0", linewidth=0.8)
     for method, curve in curves.items():
-        _plot(axes, study, method, (score_curves.GRID, curve.recall), words=words)
-    axes.set_xlabel(words.say("False alarms: share of good customers flagged, %"))
-    axes.set_ylabel(words.say("Recall: share of defaulters found, %"))
-    _finish_square(axes)
-    return figure
-
-
-def _draw_pr(
-    study: Study, curves: Mapping[str, Curves], words: Words
-) -> matplotlib.figure.Figure:
-    figure = styles.new_figure(4.6)
-    axes = figure.subplots()
-    for method, curve in curves.items():
-        _plot(axes, study, method, (score_curves.GRID, curve.precision), words=words)
-    axes.set_xlabel(words.say("Recall: share of defaulters found, %"))
-    axes.set_ylabel(words.say("Precision: share of those flagged who default, %"))
-    _finish_square(axes)
-    return figure
-
-
-def _draw_calibration(
-    study: Study, curves: Mapping[str, Curves], words: Words
-) -> matplotlib.figure.Figure:
-    figure = styles.new_figure(4.6)
-    axes = figure.subplots()
-    axes.plot([0, 100], [0, 100], color="#8a93a0", linewidth=0.8)
-    for method, curve in curves.items():
-        _plot(
-            axes, study, method, (curve.predicted, curve.observed), words=words, every=1
-        )
-    axes.set_xlabel(words.say("Predicted probability of default, %"))
-    axes.set_ylabel(words.say("Observed default rate, %"))
-    _finish_square(axes)
-    return figure
-
-
-def _plot(
-    axes: matplotlib.axes.Axes,
-    study: Study,
-    method: str,
-    points: tuple[np.ndarray, np.ndarray],
-    *,
-    words: Words,
-    every: int = 12,
-) -> None:
-    style = styles.method_style(method, study.methods)
-    offset = study.methods.index(method) if every > 1 else 0
-    axes.plot(
-        100 * points[0],
-        100 * points[1],
-        color=style.color,
-        linestyle=style.line,
-        marker=style.marker,
-        markersize=4,
+        style = styles.method_style(method, study.methods)
+        x, y = kind.points(curve)
         # Shifted, so that curves that coincide still show all their markers.
-        markevery=(2 * offset, every),
-        label=labels.method(method, words),
-    )
-
-
-def _finish_square(axes: matplotlib.axes.Axes) -> None:
+        first = 0 if kind.every == 1 else 2 * study.methods.index(method)
+        axes.plot(
+            100 * x,
+            100 * y,
+            color=style.color,
+            linestyle=style.line,
+            marker=style.marker,
+            markersize=4,
+            markevery=(first, kind.every),
+            label=labels.method(method, words),
+        )
+    axes.set_xlabel(words.say(kind.x_label))
+    axes.set_ylabel(words.say(kind.y_label))
     axes.set_xlim(-2, 102)
     axes.set_ylim(-2, 102)
     axes.grid()
     styles.legend_above(axes)
+    return figure
 
 
 def _metrics_table(study: Study, words: Words) -> Table:

@@ -1,6 +1,6 @@
 """What was run: settings, seeds, versions; and what is undefined, and why."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,8 +13,16 @@ from tff_finance.report.content import Section, Study, Table
 def settings_section(study: Study, words: Words) -> Section:
     """Settings, seeds and versions, and every value that does not exist."""
     say = words.say
-    undefined = _undefined_table(study, words)
-    notes = [] if undefined.rows else [say("Every value on this page is defined.")]
+    undefined = list(_undefined(study))
+    notes, tables = [], [_settings_table(study, words)]
+    if not undefined:
+        notes.append(say("Every value on this page is defined."))
+    elif len(study.summary["seeds"]) == 1:
+        # The reason of nearly all; as a table it would be longer than the page.
+        notes.append(say("No value of this run has an interval: it has one seed."))
+        undefined = [row for row in undefined if not row["interval_only"]]
+    if undefined:
+        tables.append(_undefined_table(study, undefined, words))
     return Section(
         anchor=f"{study.key}settings",
         title=say("Settings, seeds and versions"),
@@ -24,10 +32,7 @@ def settings_section(study: Study, words: Words) -> Section:
                 "seed redraws customers, split, initial model and order of batches."
             )
         ],
-        tables=[
-            _settings_table(study, words),
-            *([undefined] if undefined.rows else []),
-        ],
+        tables=tables,
         notes=notes,
     )
 
@@ -66,8 +71,9 @@ def _settings_table(study: Study, words: Words) -> Table:
     )
 
 
-def _undefined_table(study: Study, words: Words) -> Table:
-    found = list(_undefined(study))
+def _undefined_table(
+    study: Study, found: Sequence[Mapping[str, Any]], words: Words
+) -> Table:
     return Table(
         name=f"{study.key}undefined",
         caption=words.say("Values or intervals that do not exist, and why"),

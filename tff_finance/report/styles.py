@@ -6,21 +6,27 @@ own line, marker and hatch. Colours have a contrast of 4.5 or more to white.
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.axes
 import matplotlib.figure
-import matplotlib.font_manager
+from matplotlib import font_manager
 
 from tff_finance.report.catalogue import Words
 
-# A phone's width at 1:1; the page scales figures up where there is room.
+# A phone's width at 1:1, with letters that can be read there; the page scales figures
+# up where there is room.
 WIDTH_INCHES = 4.8
-SMALL = 8
+MEDIUM = 11
+SMALL = 10
 GRID = "#d5d9de"
 INK = "#1f2933"
+
+# What brings Chinese glyphs to Debian.
+FONT_PACKAGE = "fonts-noto-cjk"
 
 # Fonts with Chinese glyphs, the most common first.
 _CHINESE_FONTS = (
@@ -28,12 +34,13 @@ _CHINESE_FONTS = (
     "Noto Sans SC",
     "Source Han Sans SC",
     "Source Han Sans CN",
-    "Noto Sans CJK JP",
     "WenQuanYi Micro Hei",
     "WenQuanYi Zen Hei",
     "Microsoft YaHei",
     "PingFang SC",
     "SimHei",
+    # All that Matplotlib sees of a collection with every East Asian face.
+    "Noto Sans CJK JP",
 )
 
 
@@ -72,19 +79,20 @@ def series_style(number: int) -> Style:
 
 def has_glyphs(words: Words) -> bool:
     """Whether pixel images can be drawn in this language on this machine."""
-    return words.language == "en" or _chinese_font() is not None
+    return words.language == "en" or chinese_font() is not None
 
 
 @contextlib.contextmanager
 def drawing(words: Words) -> Iterator[None]:
     """Settings under which figures are drawn and saved."""
-    chinese = _chinese_font() if words.language == "zh" else None
+    chinese = chinese_font() if words.language == "zh" else None
     fonts = ["DejaVu Sans"] if chinese is None else ["DejaVu Sans", chinese]
     with mpl.rc_context(
         {
             "font.family": fonts,
-            "font.size": 9,
-            "axes.titlesize": 9,
+            "font.size": MEDIUM,
+            "axes.titlesize": MEDIUM,
+            "axes.labelsize": SMALL,
             "axes.edgecolor": INK,
             "axes.labelcolor": INK,
             "text.color": INK,
@@ -143,6 +151,25 @@ def legend_entry(
     )
 
 
-def _chinese_font() -> str | None:
-    installed = {font.name for font in matplotlib.font_manager.fontManager.ttflist}
+@functools.cache
+def chinese_font() -> str | None:
+    """The best font with Chinese glyphs; None if there is none."""
+    return _first_installed() or (_first_installed() if _find_new_fonts() else None)
+
+
+def _first_installed() -> str | None:
+    installed = {font.name for font in font_manager.fontManager.ttflist}
     return next((name for name in _CHINESE_FONTS if name in installed), None)
+
+
+def _find_new_fonts() -> bool:
+    """Tells Matplotlib of fonts installed after it listed them; whether it got any."""
+    # It keeps its list in a file for good: a font that was installed because a report
+    # said it was missing would stay unseen.
+    known = {font.fname for font in font_manager.fontManager.ttflist}
+    new = [path for path in font_manager.findSystemFonts() if path not in known]
+    for path in new:
+        # A file that is no font, or one of a kind that can't be drawn with.
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            font_manager.fontManager.addfont(path)
+    return bool(new)

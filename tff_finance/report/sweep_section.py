@@ -1,14 +1,18 @@
 """Accuracy against heterogeneity, from the `sweep.csv` of a sweep."""
 
 import functools
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.figure
 import numpy as np
 import pandas as pd
 
-from tff_finance.report import labels, styles
+from tff_finance.report import formats, labels, styles
 from tff_finance.report.catalogue import Words, mark
 from tff_finance.report.content import Picture, Section, Table
+from tff_finance.report.rendering import Drawing
 
 COLUMNS = ("heterogeneity", "method", "rows", "accuracy", "ci95_low", "ci95_high")
 
@@ -17,8 +21,57 @@ _ROWS = {
     "others_mean": mark("other banks' customers"),
     "pooled": mark("whole market"),
 }
-# The number of each line's style; lines of one method share its colour.
-_MARKERS = {"own_mean": ("--", "s"), "others_mean": (":", "^"), "pooled": ("-", "o")}
+# What of a summary becomes a line. Own and other banks' customers tell something only
+# where every bank has a model of its own.
+_LINES = (
+    ("local", "own_mean"),
+    ("local", "pooled"),
+    ("local", "others_mean"),
+    ("fed_avg", "pooled"),
+    ("centralized", "pooled"),
+)
+# The lines of banks alone share a colour and are told apart by these, also from those
+# of other methods where there is no colour.
+_LOCAL_STYLES = {
+    "own_mean": ("--", "s"),
+    "others_mean": ((0, (3, 1, 1, 1)), "X"),
+    "pooled": ((0, (8, 2)), "P"),
+}
+
+
+def sweep_table(summaries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """A sweep's numbers, one row per level and line, as shares of 1.
+
+    Args:
+        summaries: One `summary.json` per level, methods local, fed_avg and
+            centralized among them.
+
+    Returns:
+        Columns `COLUMNS`.
+    """
+    rows = []
+    for summary in summaries:
+        for method, part in _LINES:
+            value = summary["methods"][method][part]["accuracy"]
+            low, high = value["ci95"] or (None, None)
+            level = summary["config"]["heterogeneity"]
+            rows.append((level, method, part, value["mean"], low, high))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    # With one seed all limits are missing; a column of nothing has no type.
+    return table.astype(dict.fromkeys(COLUMNS[3:], float))
+
+
+def draw_heterogeneity_sweep(
+    summaries: Sequence[Mapping[str, Any]], path: pathlib.Path
+) -> None:
+    """Draws accuracy with 95 % intervals over heterogeneity, in English.
+
+    Args:
+        summaries: As `sweep_table` has them.
+        path: PNG or SVG file; written atomically.
+    """
+    words = Words("en")
+    Drawing(_sweep_picture(sweep_table(summaries), words), words).write(path)
 
 
 def sweep_section(table: pd.DataFrame, words: Words) -> Section:
@@ -33,18 +86,9 @@ def sweep_section(table: pd.DataFrame, words: Words) -> Section:
     """
     say = words.say
     table = table.sort_values("heterogeneity", kind="stable")
-    lines = say("; ").join(
-        say(
-            "%(line)s: %(first)s %% to %(last)s %%",
-            line=_label(str(method), str(rows), words),
-            first=words.number(100 * line["accuracy"].iloc[0], 1),
-            last=words.number(100 * line["accuracy"].iloc[-1], 1),
-        )
-        for (method, rows), line in table.groupby(["method", "rows"], sort=False)
-    )
     return Section(
         anchor="sweep",
-        title=say("Where the effect begins and ends"),
+        title=say("Where the difference begins and ends"),
         paragraphs=[
             say(
                 "The same comparison while the banks' customers become more and more "
@@ -52,19 +96,30 @@ def sweep_section(table: pd.DataFrame, words: Words) -> Section:
                 "its own."
             )
         ],
-        pictures=[
-            Picture(
-                name="sweep",
-                title=say("Accuracy against heterogeneity"),
-                alt=say(
-                    "Accuracy from the least to the greatest heterogeneity. %(lines)s.",
-                    lines=lines,
-                ),
-                draw=functools.partial(_draw_sweep, table),
-            )
-        ],
-        tables=[_sweep_table(table, words)],
+        pictures=[_sweep_picture(table, words)],
+        tables=[_page_table(table, words)],
         notes=[say("Bars are 95 % intervals over seeds.")],
+    )
+
+
+def _sweep_picture(table: pd.DataFrame, words: Words) -> Picture:
+    lines = words.say("; ").join(
+        words.say(
+            "%(line)s: %(first)s to %(last)s",
+            line=_label(str(method), str(rows), words),
+            first=_percent(line["accuracy"].iloc[0], words),
+            last=_percent(line["accuracy"].iloc[-1], words),
+        )
+        for (method, rows), line in table.groupby(["method", "rows"], sort=False)
+    )
+    return Picture(
+        name="sweep",
+        title=words.say("Accuracy against heterogeneity"),
+        alt=words.say(
+            "Accuracy from the least to the greatest heterogeneity. %(lines)s.",
+            lines=lines,
+        ),
+        draw=functools.partial(_draw_sweep, table),
     )
 
 
@@ -74,9 +129,9 @@ def _draw_sweep(table: pd.DataFrame, words: Words) -> matplotlib.figure.Figure:
     methods = list(dict.fromkeys(table["method"]))
     for (method, rows), line in table.groupby(["method", "rows"], sort=False):
         style = styles.method_style(str(method), methods)
-        dashes, marker = _MARKERS.get(str(rows), (style.line, style.marker))
-        if method != "local":
-            dashes, marker = style.line, style.marker
+        dashes, marker = style.line, style.marker
+        if method == "local":
+            dashes, marker = _LOCAL_STYLES.get(str(rows), (dashes, marker))
         means = 100 * line["accuracy"].to_numpy()
         low, high = (
             np.where(line[name].isna(), means, 100 * line[name].to_numpy())
@@ -100,7 +155,7 @@ def _draw_sweep(table: pd.DataFrame, words: Words) -> matplotlib.figure.Figure:
     return figure
 
 
-def _sweep_table(table: pd.DataFrame, words: Words) -> Table:
+def _page_table(table: pd.DataFrame, words: Words) -> Table:
     say = words.say
     wide = {
         (str(method), str(rows)): line.set_index("heterogeneity")["accuracy"]
@@ -114,17 +169,18 @@ def _sweep_table(table: pd.DataFrame, words: Words) -> Table:
         rows=[
             [
                 _label(*key, words),
-                *[
-                    words.percent(line[level])
-                    if level in line.index and pd.notna(line[level])
-                    else say("n/a")
-                    for level in levels
-                ],
+                *[_percent(line.get(level), words) for level in levels],
             ]
             for key, line in wide.items()
         ],
         frame=table,
     )
+
+
+def _percent(share: float | None, words: Words) -> str:
+    if share is None or np.isnan(share):
+        return formats.undefined(words)
+    return words.percent(share)
 
 
 def _label(method: str, rows: str, words: Words) -> str:

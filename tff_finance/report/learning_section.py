@@ -1,4 +1,4 @@
-"""How training went, and what it moved between the banks and the server."""
+"""How training went, over rounds and over traffic."""
 
 import functools
 
@@ -9,9 +9,8 @@ import pandas as pd
 
 from tff_finance.report import labels, learning_curves, styles
 from tff_finance.report.catalogue import Words
-from tff_finance.report.content import Picture, Section, Study, Table
+from tff_finance.report.content import Picture, Section, Study
 
-_TRAFFIC = ("bytes_down", "bytes_up", "validation_bytes_down", "validation_bytes_up")
 _MARKERS_PER_LINE = 8
 
 
@@ -55,16 +54,13 @@ def learning_section(study: Study, words: Words) -> Section | None:
                 draw=functools.partial(_draw_by_bytes, study, kept, per_round),
             )
         )
+    losses = learning_curves.losses(study.record)
     pictures.append(
         Picture(
             name=f"{study.key}losses",
             title=say("Training and validation loss, one line per seed"),
-            alt=say(
-                "Loss over rounds for each method and seed. Where validation loss "
-                "rises while training loss falls, a model learns its training rows by "
-                "heart; the weights of the lowest validation loss are kept."
-            ),
-            draw=functools.partial(_draw_losses, study),
+            alt=_losses_alt(losses, words),
+            draw=functools.partial(_draw_losses, losses),
         )
     )
     return Section(
@@ -86,7 +82,12 @@ def learning_section(study: Study, words: Words) -> Section | None:
                 "banks alone and pooled rows it is a pass over the rows. Traffic is "
                 "both directions, all banks, without validation. Losses "
                 "are cross-entropy in nats, for banks alone the mean over their models."
-            )
+            ),
+            say(
+                "Where validation loss rises while training loss falls, a model learns "
+                "its training rows by heart; the weights of the lowest validation loss "
+                "are kept."
+            ),
         ],
     )
 
@@ -174,8 +175,20 @@ def _finish_accuracy(axes: matplotlib.axes.Axes, words: Words) -> None:
     styles.legend_above(axes)
 
 
-def _draw_losses(study: Study, words: Words) -> matplotlib.figure.Figure:
-    table = learning_curves.losses(study.record)
+def _losses_alt(table: pd.DataFrame, words: Words) -> str:
+    lowest = table.groupby(["method", "seed"], sort=False)["validation_loss"].min()
+    means = lowest.groupby("method", sort=False).mean().dropna()
+    return words.say(
+        "Loss over rounds for each method and seed. Lowest validation loss, mean over "
+        "seeds: %(values)s.",
+        values=words.say("; ").join(
+            f"{labels.method(str(method), words)} {words.number(float(value), 3)}"
+            for method, value in means.items()
+        ),
+    )
+
+
+def _draw_losses(table: pd.DataFrame, words: Words) -> matplotlib.figure.Figure:
     methods = list(dict.fromkeys(table["method"]))
     rows = -(-len(methods) // 2)
     figure = styles.new_figure(0.5 + 1.7 * rows)
@@ -188,9 +201,11 @@ def _draw_losses(study: Study, words: Words) -> matplotlib.figure.Figure:
                 ("training_loss", ":", "#0b5a8a", words.say("training")),
                 ("validation_loss", "-", "#b3261e", words.say("validation")),
             ):
+                # Some methods are validated in some rounds only.
+                known = curve.dropna(subset=column)
                 axes.plot(
-                    curve["round"],
-                    curve[column],
+                    known["round"],
+                    known[column],
                     color=color,
                     linestyle=line,
                     linewidth=1,
@@ -202,129 +217,6 @@ def _draw_losses(study: Study, words: Words) -> matplotlib.figure.Figure:
     top = float(np.nanquantile(table[["training_loss", "validation_loss"]], 0.995))
     panels[0].set_ylim(0, 1.05 * top)
     panels[0].legend(loc="upper right")
-    figure.supxlabel(words.say("Round or epoch"), fontsize=9)
-    figure.supylabel(words.say("Loss"), fontsize=9)
+    figure.supxlabel(words.say("Round or epoch"), fontsize=styles.SMALL)
+    figure.supylabel(words.say("Loss"), fontsize=styles.SMALL)
     return figure
-
-
-def traffic_section(study: Study, words: Words) -> Section:
-    """What crossed between banks and server."""
-    say = words.say
-    table = _traffic_table(study, words)
-    alt = say("; ").join(f"{row[0]}: {row[2]} + {row[3]}" for row in table.rows)
-    picture = Picture(
-        name=f"{study.key}traffic",
-        title=say("Traffic of the whole training, all banks"),
-        alt=say("Bytes to the banks plus bytes from the banks. %(c)s.", c=alt),
-        draw=functools.partial(_draw_traffic, study),
-    )
-    return Section(
-        anchor=f"{study.key}traffic",
-        title=say("What travels between the banks and the server"),
-        paragraphs=[
-            say(
-                "Federated training moves models and updates in every round, pooling "
-                "moves the customers' rows themselves, once. Volume is not the same as "
-                "exposure: rows are what the banks may not send."
-            )
-        ],
-        pictures=[picture] if _methods_with_traffic(study) else [],
-        tables=[table],
-        notes=[
-            say(
-                "Mean over seeds of all rounds and banks, before any encoding or "
-                "compression. Rounds: the most that a seed took. Time: seconds of "
-                "training, all seeds together, on one machine."
-            )
-        ],
-    )
-
-
-def _methods_with_traffic(study: Study) -> list[str]:
-    return [
-        method
-        for method in study.methods
-        if any(study.summary["methods"][method]["communication"][k] for k in _TRAFFIC)
-    ]
-
-
-def _draw_traffic(study: Study, words: Words) -> matplotlib.figure.Figure:
-    say = words.say
-    methods = _methods_with_traffic(study)
-    figure = styles.new_figure(1.3 + 0.45 * len(methods))
-    axes = figure.subplots()
-    parts = (
-        (say("to the banks"), "#0b5a8a", "///"),
-        (say("from the banks"), "#e3b587", "..."),
-        (say("validation, to the banks"), "#8a93a0", "xxx"),
-        (say("validation, from the banks"), "#ffffff", ""),
-    )
-    start = np.zeros(len(methods))
-    for name, (label, color, hatch) in zip(_TRAFFIC, parts, strict=True):
-        sizes = np.array(
-            [study.summary["methods"][m]["communication"][name] for m in methods]
-        )
-        axes.barh(
-            range(len(methods)),
-            sizes / 1e6,
-            left=start / 1e6,
-            color=color,
-            edgecolor=styles.INK,
-            linewidth=0.6,
-            hatch=hatch,
-            height=0.6,
-            label=label,
-        )
-        start = start + sizes
-    for row, total in enumerate(start):
-        axes.annotate(
-            words.size(total),
-            (total / 1e6, row),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=styles.SMALL,
-        )
-    axes.set_yticks(range(len(methods)), [labels.method(m, words) for m in methods])
-    axes.set_ylim(len(methods) - 0.5, -0.5)
-    axes.margins(x=0.18)
-    axes.grid(axis="x")
-    axes.set_xlabel(say("Megabytes"))
-    styles.legend_above(axes)
-    return figure
-
-
-def _traffic_table(study: Study, words: Words) -> Table:
-    say = words.say
-    rows, records = [], []
-    for method in study.methods:
-        summary = study.summary["methods"][method]
-        traffic = summary["communication"]
-        rows.append(
-            [
-                labels.method(method, words),
-                words.number(traffic["rounds"]),
-                *[words.size(traffic[name]) for name in _TRAFFIC],
-                words.number(summary["seconds"]),
-                labels.remark(traffic["source"], words),
-            ]
-        )
-        records.append(
-            {"method": method, **traffic, "training_seconds": summary["seconds"]}
-        )
-    return Table(
-        name=f"{study.key}traffic",
-        caption=say("Traffic and effort"),
-        header=[
-            say("Method"),
-            say("Rounds or epochs"),
-            say("To the banks"),
-            say("From the banks"),
-            say("Validation, to the banks"),
-            say("Validation, from the banks"),
-            say("Seconds"),
-            say("Bytes counted from"),
-        ],
-        rows=rows,
-        frame=pd.DataFrame(records),
-    )
