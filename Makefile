@@ -13,7 +13,7 @@ python := .venv/bin/python
 set_up := python3 scripts/set_up.py
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up case-study sweep report headline test lint messages format lock clean
+.PHONY: help set-up case-study sweep report headline bench test lint messages format lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -28,6 +28,9 @@ case-study: set-up ## three banks train one credit-risk model; writes OUTPUT_DIR
 
 sweep: set-up ## accuracy against heterogeneity; writes results/heterogeneity_sweep
 	$(python) -m experiments.sweep_heterogeneity --output_dir=results/heterogeneity_sweep $(ARGS)
+
+bench: set-up ## speed and memory beside stock TFF and NumPy; writes results/benchmark.json
+	$(python) -m benchmarks.fed_avg --output=results/benchmark.json $(ARGS)
 
 test: set-up ## all tests; ARGS goes to pytest
 	$(python) -m pytest $(ARGS)

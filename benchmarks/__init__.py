@@ -1,0 +1,1 @@
+"""How fast, and how large: this package side by side with its alternatives."""

@@ -1,0 +1,56 @@
+"""Who takes part. Nothing but NumPy is imported before a contestant is built."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from benchmarks.numpy_loop import NumPyLoop
+from benchmarks.workloads import Problem, Weights, Workload
+
+
+class Contestant(Protocol):
+    """FedAvg on a problem, round by round."""
+
+    @property
+    def weights(self) -> Weights:
+        """The global weights after the last round."""
+        ...
+
+    def next_round(self, cohort: Sequence[int]) -> None:
+        """Runs one round of the institutions with these numbers."""
+        ...
+
+
+Entered = contextlib.AbstractContextManager[Contestant]
+
+
+@contextlib.contextmanager
+def _ours_on_tff(workload: Workload, problem: Problem) -> Iterator[Contestant]:
+    from benchmarks.learning_process import dense_fed_avg
+    from tff_finance.runtime import local
+
+    with local.execution_context():
+        yield dense_fed_avg(workload, problem)
+
+
+@contextlib.contextmanager
+def _stock(workload: Workload, problem: Problem) -> Iterator[Contestant]:
+    from benchmarks.learning_process import stock_fed_avg
+    from tff_finance.runtime import local
+
+    with local.execution_context():
+        yield stock_fed_avg(workload, problem)
+
+
+@contextlib.contextmanager
+def _numpy(workload: Workload, problem: Problem) -> Iterator[Contestant]:
+    yield NumPyLoop(workload, problem)
+
+
+DEFAULT = "ours_tff"
+
+CONTESTANTS: dict[str, Callable[[Workload, Problem], Entered]] = {
+    "ours_tff": _ours_on_tff,
+    "stock": _stock,
+    "numpy": _numpy,
+}
