@@ -33,9 +33,12 @@ def claimed_folder(
 
     Leaves with a usage error if it holds a run of other settings.
     """
-    folder = RunFolder(
-        directory=directory, checkpoint_seconds=_CHECKPOINT_SECONDS.value
-    )
+    try:
+        folder = RunFolder(
+            directory=directory, checkpoint_seconds=_CHECKPOINT_SECONDS.value
+        )
+    except ValueError as error:  # not a number, or infinity
+        command_line.usage_error(f"flag --checkpoint_seconds: {error}")
     if _RESTART.value:
         folder.discard()
     with contextlib.ExitStack() as stack:

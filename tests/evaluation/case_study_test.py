@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from tff_finance import checks
 from tff_finance.datasets import scenarios
 from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
 from tff_finance.evaluation import case_study
@@ -250,6 +251,41 @@ def test_a_finished_seed_is_not_even_drawn(tmp_path, monkeypatch):
 
     monkeypatch.setattr(case_study, "draw_institutions", refuse)
     assert case_study.run_case_study(study, **options) == first
+
+
+def test_a_part_of_another_run_is_refused(tmp_path):
+    """Such as one copied from another folder, with the same seed and method."""
+    study = config(seeds=(3,), methods=("gradient_boosting",))
+    other = dataclasses.replace(study, heterogeneity=0.25)
+    for name, asked in (("mine", study), ("other", other)):
+        case_study.run_case_study(
+            asked,
+            report_progress=lambda _: None,
+            folder=RunFolder(directory=tmp_path / name),
+        )
+    part = "checkpoints/seed_3/gradient_boosting"
+    shutil.rmtree(tmp_path / "mine" / part)
+    shutil.copytree(tmp_path / "other" / part, tmp_path / "mine" / part)
+    with pytest.raises(
+        checks.RunFailedError,
+        match=rf"{part}/record is a part of another run: config.heterogeneity was 0.25",
+    ):
+        case_study.run_case_study(
+            study,
+            report_progress=lambda _: None,
+            folder=RunFolder(directory=tmp_path / "mine"),
+        )
+
+
+def test_a_finished_study_started_again_never_has_fewer_seeds(tmp_path, monkeypatch):
+    folder = RunFolder(directory=tmp_path)
+    study = config(seeds=(3, 4), methods=("gradient_boosting",))
+    options = {"report_progress": lambda _: None, "folder": folder}
+    first = case_study.run_case_study(study, **options)
+    written = []
+    monkeypatch.setattr(RunFolder, "write_record", lambda _, r: written.append(r))
+    assert case_study.run_case_study(study, **options) == first
+    assert written == [first]
 
 
 def without_time(record):

@@ -319,3 +319,10 @@ def test_an_interrupted_run_ends_cleanly(tmp_path, number):
     errors = (tmp_path / "stderr").read_text()
     assert "bank_case_study: error: " in errors
     assert "Traceback" not in errors
+
+
+def test_seconds_that_are_no_number_are_refused(tmp_path):
+    code, _, errors = call(f"--output_dir={tmp_path}", "--checkpoint_seconds=nan")
+    assert code == 2
+    assert "flag --checkpoint_seconds" in errors
+    assert errors.count("\n") == 1

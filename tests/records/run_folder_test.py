@@ -107,6 +107,28 @@ def test_finished_parts_stay_and_training_goes(folder):
     assert not folder.training(part).exists()
 
 
+def test_training_stays_until_its_part_is_written(folder, monkeypatch):
+    part = "seed_0/fed_avg"
+    (folder.training(part) / "global").mkdir(parents=True)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_json", full)
+        with pytest.raises(OSError, match="No space left"):
+            folder.finish(part, record())
+    assert (folder.training(part) / "global").exists()
+
+
+def test_training_left_by_a_kill_right_after_the_record_goes(folder):
+    part = "seed_0/fed_avg"
+    folder.finish(part, record())
+    (folder.training(part) / "global").mkdir(parents=True)
+    assert folder.finished(part) == record()
+    assert not folder.training(part).exists()
+
+
 def test_a_part_half_written_is_not_finished(folder, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
@@ -143,6 +165,39 @@ def test_discard_deletes_what_a_run_made_and_nothing_else(folder):
     left = {path.name for path in folder.directory.iterdir()}
     assert left == {"mine", "notes.txt", ".lock"}
     claim(folder, config={"another": "run"})
+
+
+@pytest.mark.parametrize("kills_before", range(1, 4))
+def test_killed_while_discarding_the_folder_still_refuses_another_run(
+    folder, monkeypatch, kills_before
+):
+    """Parts that are left must not become parts of another run."""
+    claim(folder)
+    for part in ("seed_0/fed_avg", "seed_1/fed_avg"):
+        folder.finish(part, record())
+    folder.write_record(record(config=CONFIG, versions=VERSIONS))
+    rmtree, calls = shutil.rmtree, []
+
+    def killed(path):
+        calls.append(path)
+        if len(calls) == kills_before:
+            raise KeyboardInterrupt
+        rmtree(path)
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        folder.discard()
+    with pytest.raises(DifferentRunError):
+        claim(folder, config={"another": "run"})
+
+
+def test_discard_deletes_a_link_and_not_what_it_leads_to(folder, tmp_path):
+    claim(folder)
+    (tmp_path / "mine").mkdir()
+    (folder.directory / "metrics").symlink_to(tmp_path / "mine")
+    folder.discard()
+    assert not (folder.directory / "metrics").is_symlink()
+    assert (tmp_path / "mine").exists()
 
 
 def _claim_in_another_process(directory, results):

@@ -226,7 +226,15 @@ def test_a_record_half_overwritten_is_no_record(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", ["metrics.csv", "curves.csv", "score_histograms.csv.gz"]
+    "name",
+    [
+        "institutions.csv",
+        "metrics.csv",
+        "curves.csv",
+        "runs.csv",
+        "features.csv",
+        "score_histograms.csv.gz",
+    ],
 )
 def test_a_file_changed_since_is_refused(tmp_path, name):
     """Cut at the end of a line, a table reads well."""

@@ -56,6 +56,22 @@ def test_the_newest_alone_is_kept(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["round_10"]
 
 
+def test_the_newest_of_two_that_a_kill_left_is_taken(tmp_path):
+    """The older one is removed after the newer one is there."""
+    for number in (9, 10):
+        in_folder(tmp_path / str(number)).save(structure(number), round_number=number)
+        name = f"round_{number}"
+        (tmp_path / "both").mkdir(exist_ok=True)
+        shutil.move(tmp_path / str(number) / name, tmp_path / "both" / name)
+    assert_same(structure(10), in_folder(tmp_path / "both").restore(structure()))
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match=r"can't keep checkpoints in .*file/x"):
+        in_folder(tmp_path / "file" / "x")
+
+
 def test_none_at_first(tmp_path):
     assert in_folder(tmp_path / "new").restore(structure()) is None
 
@@ -131,12 +147,19 @@ def test_another_structure_is_refused(tmp_path):
         in_folder(tmp_path).restore((*structure(), np.zeros(3)))
 
 
-def test_a_full_disk_is_an_error_that_names_the_place(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        tf.errors.ResourceExhaustedError(None, None, "No space left on device"),
+    ],
+)
+def test_a_full_disk_is_an_error_that_names_the_place(tmp_path, monkeypatch, error):
     checkpoints = in_folder(tmp_path)
     checkpoints.save(structure(), round_number=3)
 
     def full(*_, **__):
-        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+        raise error
 
     monkeypatch.setattr(tf.saved_model, "save", full)
     with pytest.raises(CheckpointError, match="No space left on device") as raised:

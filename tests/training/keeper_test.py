@@ -93,3 +93,21 @@ def test_without_checkpoints_every_run_begins_anew(files, tmp_path):
     assert names(tmp_path) == ["1", "2", "3", "4"]
     keeper.begin(fresh())
     assert names(tmp_path) == []
+
+
+def test_institution_state_goes_only_after_the_checkpoint_is_there(
+    keeper, tmp_path, monkeypatch
+):
+    """The checkpoint before it still needs the files."""
+    keeper.save(after(2))
+    left = names(tmp_path)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tensorflow.saved_model.save", full)
+        with pytest.raises(CheckpointError, match="No space left"):
+            keeper.save(after(4))
+    assert names(tmp_path) == left
+    assert keeper.begin(fresh()).round == 2

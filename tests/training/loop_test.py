@@ -1,5 +1,6 @@
 """The round loop: early stopping, divergence, and what reaches the process."""
 
+import asyncio
 import collections
 import dataclasses
 import itertools
@@ -13,10 +14,11 @@ import tensorflow_federated as tff
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.institutions.examples import client_dataset, dense_examples
+from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.metrics.validation import ValidationResult
 from tff_finance.tasks import keras_models
 from tff_finance.tasks.risk import build_risk_model
-from tff_finance.training.checkpoints import Checkpoints
+from tff_finance.training.checkpoints import CheckpointError, Checkpoints
 from tff_finance.training.loop import TrainingDivergedError, train
 from tff_finance.training.progress import StoppingRule
 
@@ -242,7 +244,7 @@ def resumable(folder, losses, *, kill_at=None, **options):
     return trained, process
 
 
-@pytest.mark.parametrize("kill_at", [1, 2, 4, 6])
+@pytest.mark.parametrize("kill_at", [1, 2, 4, 5, 6])
 def test_an_interrupted_run_ends_as_a_whole_one(tmp_path, capsys, kill_at):
     losses = [3.0, 1.0, 2.0, 0.5, 2.0, 2.0, 2.0, 9.0]
     whole, _ = resumable(tmp_path / "whole", losses)
@@ -297,3 +299,36 @@ def test_metrics_are_released_each_round(tmp_path):
         }
         for number, loss in ((1, 3.0), (2, 2.0))
     }
+
+
+def test_what_lies_before_a_checkpoint_is_released(tmp_path, monkeypatch):
+    """It isn't released again."""
+    released, at_checkpoint = [], []
+
+    class Slow(tff.program.ReleaseManager):
+        async def release(self, value, key):
+            await asyncio.sleep(0.2)
+            released.append(key)
+
+    save = Checkpoints.save
+
+    def saving(self, structure, *, round_number):
+        at_checkpoint.append((round_number, list(released)))
+        save(self, structure, round_number=round_number)
+
+    monkeypatch.setattr(Checkpoints, "save", saving)
+    resumable(tmp_path, [3.0, 2.0], release_managers=[Slow()])
+    assert at_checkpoint == [(1, [1]), (2, [1, 2])]
+
+
+def test_institution_state_is_kept_with_the_checkpoints(tmp_path):
+    bank = tmp_path / "institutions" / "bank_a"
+    bank.mkdir(parents=True)
+    other_run = bank / "round_00000009"
+    other_run.touch()
+    files = InstitutionStateFiles(str(tmp_path / "institutions"))
+    resumable(tmp_path / "state", [3.0, 2.0], institution_state=files)
+    assert not other_run.exists()
+    (bank / "round_00000002").touch()
+    with pytest.raises(CheckpointError, match="state files have changed"):
+        resumable(tmp_path / "state", [3.0, 2.0], institution_state=files)

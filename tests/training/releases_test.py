@@ -120,12 +120,29 @@ def test_half_a_row_and_half_a_file_are_tidied_away(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "b.csv"]
 
 
-def test_another_table_is_not_overwritten(tmp_path):
+@pytest.mark.parametrize("content", ["", "round,trai"])
+def test_a_file_without_a_header_begins_anew(tmp_path, content):
+    """Such as after a power cut."""
+    path, whole = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_text(content)
+    release(path, range(1, 3))
+    release(whole, range(1, 3))
+    assert path.read_text() == whole.read_text()
+
+
+@pytest.mark.parametrize("content", ["round,x\nmine,1\n", "a,b\n1,2\n"])
+def test_another_table_is_not_overwritten(tmp_path, content):
     path = tmp_path / "mine.csv"
-    path.write_text("round,x\nmine,1\n")
+    path.write_text(content)
     with pytest.raises(ReleaseError, match=r"can't go on with .*mine.csv"):
         csv_manager(path)
-    assert path.read_text() == "round,x\nmine,1\n"
+    assert path.read_text() == content
+
+
+def test_a_tensorboard_folder_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ReleaseError, match=r"can't write to .*file/below"):
+        tensorboard_manager(tmp_path / "file" / "below")
 
 
 def test_tensorboard_reads_the_scalars(tmp_path):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from tff_finance import checks
 from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
 from tff_finance.datasets.population import DefaultLaw
 from tff_finance.datasets.scenarios import SCENARIOS, Scenario
@@ -18,7 +19,7 @@ from tff_finance.institutions.institution import Institution, split_at_random
 from tff_finance.preprocessing.consortium import Consortium, encode_consortium
 from tff_finance.preprocessing.statistics import exchanged_types
 from tff_finance.records.config import CaseStudyConfig
-from tff_finance.records.run_folder import RunFolder
+from tff_finance.records.run_folder import RunFolder, differences
 from tff_finance.records.run_record import InstitutionRow, RunRecord, join_rows
 from tff_finance.records.versions import result_versions
 from tff_finance.training import communication
@@ -53,7 +54,8 @@ def run_case_study(
         The record of the run.
 
     Raises:
-        RunFailedError: If training diverges, or a checkpoint can't be used.
+        RunFailedError: If training diverges, or if a checkpoint or a part that is
+            done can't be used.
     """
     scenario = SCENARIOS[config.scenario]
     study = _CaseStudy(
@@ -66,8 +68,10 @@ def run_case_study(
     )
     seeds: list[RunRecord] = []
     for seed in config.seeds:
-        seeds.append(study.run_seed(seed))
-        if folder:
+        done, record = study.run_seed(seed)
+        seeds.append(record)
+        # Where nothing is new, the folder's record may have later seeds as well.
+        if folder and (not done or seed == config.seeds[-1]):
             folder.write_record(join_rows(seeds))
     return join_rows(seeds)
 
@@ -92,12 +96,16 @@ class _CaseStudy:
         # between seeds, where a rare category or a missing value occurs in one only.
         self._methods: dict[int, list[Method]] = {}
 
-    def run_seed(self, seed: int) -> RunRecord:
-        """Runs the parts that an earlier process hasn't finished."""
+    def run_seed(self, seed: int) -> tuple[bool, RunRecord]:
+        """Runs the parts that an earlier process hasn't finished.
+
+        Returns:
+            Whether it had finished them all, and the record of the seed.
+        """
         names = (_INSTITUTIONS, *self._config.methods)
         records = {name: self._finished(seed, name) for name in names}
         if all(records.values()):
-            return join_rows([record for record in records.values() if record])
+            return True, join_rows([record for record in records.values() if record])
         institutions = draw_institutions(self._scenario, seed)
         consortium = encode_consortium(institutions, CREDIT_CONTRACT)
         if not records[_INSTITUTIONS]:
@@ -109,13 +117,27 @@ class _CaseStudy:
                 records[method.name] = self._finish(
                     seed, method.name, self._run_method(method, consortium, seed)
                 )
-        return join_rows([record for record in records.values() if record])
+        return False, join_rows([record for record in records.values() if record])
 
     def _finished(self, seed: int, name: str) -> RunRecord | None:
         record = self._folder.finished(_part(seed, name)) if self._folder else None
+        if record:
+            self._check_same_run(record, _part(seed, name))
         if record and name != _INSTITUTIONS:
             self._report_progress(f"seed {seed}  {name:<17} was finished before")
         return record
+
+    def _check_same_run(self, record: RunRecord, part: str) -> None:
+        """Refuses a part copied from another run's folder, or left by one."""
+        of = ("experiment", "config", "scenario", "preprocessing", "versions")
+        before, now = (
+            {name: getattr(one, name) for name in of} for one in (record, self._header)
+        )
+        if differing := differences(before, now):
+            raise checks.RunFailedError(
+                f"checkpoints/{part}/record is a part of another run: {differing[0]}. "
+                "Delete it to have this part run again."
+            )
 
     def _finish(self, seed: int, name: str, record: RunRecord) -> RunRecord:
         if self._folder:

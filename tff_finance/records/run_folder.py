@@ -24,7 +24,8 @@ from tff_finance.records import files
 from tff_finance.records.run_record import RunRecord, UnreadableRecordError
 
 _SHOWN = 5  # differences named in an error
-_MADE_BY_A_RUN = ("checkpoints", "metrics", "tensorboard", "record", "summary.json")
+_SETTINGS = "run.json"
+_MADE_BY_A_RUN = ("metrics", "tensorboard", "record", "summary.json", "checkpoints")
 
 
 class DifferentRunError(ValueError):
@@ -65,7 +66,7 @@ class RunFolder:
         with self._lock():
             settings = {"config": dict(config), "versions": dict(versions)}
             self._check_same(settings)
-            files.write_json(self._checkpoints / "run.json", {"schema": 1} | settings)
+            files.write_json(self._checkpoints / _SETTINGS, {"schema": 1} | settings)
             yield
 
     def discard(self) -> None:
@@ -75,15 +76,16 @@ class RunFolder:
             RunFailedError: If another process runs there.
         """
         with self._lock():
+            # Last what tells whose the parts are: killed on the way, this folder
+            # still refuses another run.
+            for path in sorted(self._checkpoints.glob("*")):
+                if path.name != _SETTINGS:
+                    _delete(path)
             for name in _MADE_BY_A_RUN:
-                path = self.directory / name
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
+                _delete(self.directory / name)
 
     def finished(self, part: str) -> RunRecord | None:
-        """Reads the record of a part.
+        """Reads the record of a part, and drops what its training may have left.
 
         Args:
             part: Such as "seed_0/fed_avg".
@@ -98,17 +100,19 @@ class RunFolder:
         if not (directory / "run.json").exists():
             return None
         try:
-            return RunRecord.read(directory)
+            record = RunRecord.read(directory)
         except UnreadableRecordError as error:
             raise checks.RunFailedError(
                 f"{error} Or delete {directory} to have this part run again."
             ) from error
+        # There is some if a process was killed right after it had finished.
+        _delete(self.training(part))
+        return record
 
     def finish(self, part: str, record: RunRecord) -> None:
         """Keeps a part's record, and drops the checkpoints of its training."""
         record.write(self._record_of(part))
-        if self.training(part).exists():
-            shutil.rmtree(self.training(part))
+        _delete(self.training(part))
 
     def training(self, part: str) -> pathlib.Path:
         """The folder for the state of a part's training; gone when it is finished."""
@@ -127,7 +131,7 @@ class RunFolder:
 
     def _check_same(self, settings: Mapping[str, Any]) -> None:
         for name in ("checkpoints", "record"):
-            path = self.directory / name / "run.json"
+            path = self.directory / name / _SETTINGS
             if not path.exists():
                 continue
             try:
@@ -160,6 +164,14 @@ class RunFolder:
             except OSError:
                 pass  # a file system without locks
             yield
+
+
+def _delete(path: pathlib.Path) -> None:
+    """Deletes a file or a folder if it is there; of a link, the link alone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 _ABSENT = object()

@@ -42,10 +42,26 @@ class Checkpoints:
     def in_folder(
         cls, directory: pathlib.Path, *, every_seconds: float
     ) -> "Checkpoints":
-        """Checkpoints in a folder, made if missing, which keeps the newest."""
-        manager = tff.program.FileProgramStateManager(
-            directory, prefix="round_", keep_total=1, keep_first=False
-        )
+        """Checkpoints in a folder, which keeps the newest.
+
+        Args:
+            directory: Made if missing.
+            every_seconds: Between two checkpoints.
+
+        Returns:
+            The checkpoints.
+
+        Raises:
+            CheckpointError: If the folder can't be made.
+        """
+        try:
+            manager = tff.program.FileProgramStateManager(
+                directory, prefix="round_", keep_total=1, keep_first=False
+            )
+        except (OSError, tf.errors.OpError) as error:
+            raise CheckpointError(
+                f"can't keep checkpoints in {directory}: {reason(error)}."
+            ) from error
         return cls(manager, every_seconds=every_seconds, place=str(directory))
 
     @property

@@ -98,7 +98,12 @@ def csv_manager(path: pathlib.Path) -> ReleaseManager:
     try:
         _tidy(path)
         return tff.program.CSVFileReleaseManager(path, key_fieldname="round")
-    except (OSError, ValueError, tf.errors.OpError) as error:
+    except (
+        OSError,
+        ValueError,
+        tff.program.CSVKeyFieldnameNotFoundError,
+        tf.errors.OpError,
+    ) as error:
         raise ReleaseError(
             f"can't go on with {path}: {reason(error)}. Delete it; the run's record "
             "holds all rounds in any case."
@@ -112,9 +117,28 @@ def _tidy(path: pathlib.Path) -> None:
     if path.exists() and not (content := path.read_bytes()).endswith(b"\n"):
         # Half a row, whose round would be misread.
         whole = content[: content.rfind(b"\n") + 1]
+        if not whole:
+            path.unlink()
+            return
         files.write_atomically(path, lambda temporary: temporary.write_bytes(whole))
 
 
 def tensorboard_manager(directory: pathlib.Path) -> ReleaseManager:
-    """Scalars by round, for `tensorboard --logdir`."""
-    return tff.program.TensorBoardReleaseManager(directory)
+    """Scalars by round, for `tensorboard --logdir`.
+
+    Args:
+        directory: Made if missing.
+
+    Returns:
+        The manager; its key is the round.
+
+    Raises:
+        ReleaseError: If nothing can be written there.
+    """
+    try:
+        return tff.program.TensorBoardReleaseManager(directory)
+    except (OSError, tf.errors.OpError) as error:
+        raise ReleaseError(
+            f"can't write to {directory}: {reason(error)}. Mend it and start again "
+            "with the same flags."
+        ) from error
