@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import scipy.stats
+import scipy.special
 
 CONFIDENCE = 0.95
 MIN_TEST_ROWS = 30
@@ -30,7 +30,7 @@ def t_interval(
     if n < 2:  # noqa: PLR2004
         raise ValueError(f"`values` must be at least 2 for an interval, got {n}.")
     mean, deviation = np.mean(values), np.std(values, ddof=1)
-    half = scipy.stats.t.ppf(0.5 + confidence / 2, n - 1) * deviation / np.sqrt(n)
+    half = scipy.special.stdtrit(n - 1, 0.5 + confidence / 2) * deviation / np.sqrt(n)
     return float(mean - half), float(mean + half)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-import scipy.stats
+import scipy.special
 
 from tff_finance.evaluation.intervals import CONFIDENCE, t_interval
 
@@ -70,7 +70,7 @@ def t_test(differences: Sequence[float]) -> float | None:
     if deviation < _NO_VARIATION:
         return None
     t = np.mean(differences) / (deviation / np.sqrt(n))
-    return float(2 * scipy.stats.t.sf(abs(t), n - 1))
+    return float(2 * scipy.special.stdtr(n - 1, -abs(t)))
 
 
 def simultaneous(

@@ -1,5 +1,6 @@
 """`summary.json`: the public extract of a run record."""
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import pandas as pd
 
 from tff_finance.evaluation.intervals import summarize, too_few_rows
 from tff_finance.evaluation.multiple_comparisons import simultaneous
-from tff_finance.records.run_record import RunRecord
+from tff_finance.records.run_record import MetricRow, RunRecord
 
 SCHEMA_VERSION = 1
 LOCAL = "local"
@@ -20,9 +21,6 @@ _TRAFFIC = ["bytes_down", "bytes_up", "validation_bytes_down", "validation_bytes
 # Averages over rows, of which a mean over institutions is one of the same kind.
 # Ranking metrics are none: their means would look like pooled values.
 _ROW_AVERAGES = ("accuracy", "log_loss", "brier")
-
-# What one number of the summary is about; its rows are seeds and models.
-_CELL = ["method", "scope", "institution", "metric"]
 
 
 def build_summary(record: RunRecord) -> dict[str, Any]:
@@ -68,12 +66,14 @@ class _Tables:
     def __init__(self, record: RunRecord) -> None:
         self._seeds = list(record.config["seeds"])
         self._institutions = pd.DataFrame(record.institutions)
-        # None becomes NaN, also where no value at all is defined.
-        metrics = pd.DataFrame(record.metrics).astype(
-            {"value": float, "low": float, "high": float}
-        )
-        self._cells = dict(tuple(metrics.groupby(_CELL, sort=False)))
-        self._metric_names = list(dict.fromkeys(metrics["metric"]))
+        # Plain lists: grouping a data frame takes a millisecond, and there are hundreds
+        # of cells, each looked up several times.
+        self._cells: dict[tuple[str, str, str, str], list[MetricRow]] = {}
+        for row in record.metrics:
+            cell = (row.method, row.scope, row.institution, row.metric)
+            self._cells.setdefault(cell, []).append(row)
+        self._metric_names = list(dict.fromkeys(row.metric for row in record.metrics))
+        self._few_rows = functools.cache(self._count_few_rows)
         self._curves = pd.DataFrame(record.curves)
         self._runs = pd.DataFrame(record.runs)
         self.methods = list(record.config["methods"])
@@ -151,18 +151,14 @@ class _Tables:
         runs = self._runs[self._runs["method"] == method]
         return bool((runs["bytes_down"] > 0).all())
 
-    def _values(
-        self, method: str, scope: str, institution: str, metric: str
-    ) -> pd.DataFrame:
-        return self._cells[method, scope, institution, metric]
-
     def _per_seed(
         self, method: str, scope: str, institution: str, metric: str
     ) -> list[float | None]:
         """One value per seed; for `local` on all rows, the mean of its models."""
-        rows = self._values(method, scope, institution, metric)
-        means = rows.groupby("seed")["value"].agg(lambda v: v.mean(skipna=False))
-        return [None if pd.isna(v) else float(v) for v in means.reindex(self._seeds)]
+        values: dict[int, list[float | None]] = {}
+        for row in self._cells[method, scope, institution, metric]:
+            values.setdefault(row.seed, []).append(row.value)
+        return [_mean(values.get(seed, ())) for seed in self._seeds]
 
     def _scope(self, method: str, scope: str, institution: str) -> dict[str, Any]:
         return {
@@ -179,9 +175,10 @@ class _Tables:
         self, method: str, scope: str, institution: str, metric: str
     ) -> dict[str, Any]:
         """What ties within bins can hide, by seed; nothing if they hide nothing."""
-        rows = self._values(method, scope, institution, metric)
-        if rows["low"].isna().any():
+        cells = self._cells[method, scope, institution, metric]
+        if any(row.low is None for row in cells):
             return {}
+        rows = pd.DataFrame(cells)
         means = rows.groupby("seed")[["low", "high"]].mean().reindex(self._seeds)
         return {"bounds": means.to_numpy().tolist()}
 
@@ -213,9 +210,10 @@ class _Tables:
         return differences
 
     def _reason(self, method: str, scope: str, institution: str, metric: str) -> str:
-        return _first(self._values(method, scope, institution, metric)["reason"])
+        rows = self._cells[method, scope, institution, metric]
+        return _first(row.reason for row in rows)
 
-    def _few_rows(self, scope: str, institution: str) -> str:
+    def _count_few_rows(self, scope: str, institution: str) -> str:
         """Why rows are too few for an interval; empty if they are not."""
         rows = self._institutions
         if scope == "own":
@@ -302,6 +300,14 @@ def _add_simultaneous(gain: dict[str, Any], metric: str) -> None:
     )
     for key, result in together.items():
         cells[key]["simultaneous"] = result
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean; None if a value is undefined, or there is none."""
+    defined = [value for value in values if value is not None]
+    if not defined or len(defined) < len(values):
+        return None
+    return float(np.mean(defined))
 
 
 def _median(values: Sequence[float | None]) -> dict[str, float | None]:
