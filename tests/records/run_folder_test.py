@@ -147,7 +147,7 @@ def test_a_damaged_part_is_an_error_that_says_what_to_delete(folder):
     folder.finish(part, record())
     path = folder.directory / "checkpoints" / part / "record"
     (path / "metrics.csv").write_text("seed\n")
-    with pytest.raises(checks.RunFailedError, match=f"Or delete {path} to have"):
+    with pytest.raises(checks.RunFailedError, match=f"Delete {path} to have"):
         folder.finished(part)
     shutil.rmtree(path)
     assert folder.finished(part) is None

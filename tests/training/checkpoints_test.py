@@ -97,6 +97,23 @@ def test_due_after_the_time_asked_for(tmp_path, monkeypatch):
     assert checkpoints.due
 
 
+def test_the_end_is_saved_if_it_was_worth_a_second(tmp_path, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    checkpoints = in_folder(tmp_path, every_seconds=10)
+    now = 100.9
+    assert not checkpoints.due_at_the_end(3)
+    now = 101.1
+    assert checkpoints.due_at_the_end(3)
+    checkpoints.save(structure(), round_number=3)
+    now = 110.0
+    assert not checkpoints.due_at_the_end(3)  # is saved already
+    again = in_folder(tmp_path, every_seconds=0)
+    again.restore(structure())
+    assert not again.due_at_the_end(3)
+    assert again.due_at_the_end(4)
+
+
 def test_zero_seconds_are_always_over(tmp_path):
     checkpoints = in_folder(tmp_path)
     checkpoints.save(structure(), round_number=1)

@@ -269,6 +269,33 @@ def test_a_finished_run_is_not_run_again(tmp_path):
     assert again == whole
 
 
+def test_the_end_of_a_long_training_is_saved_between_checkpoints(tmp_path):
+    """A method of many models loses one of them at most."""
+
+    def checkpoints():
+        return Checkpoints.in_folder(tmp_path, every_seconds=10_000)
+
+    def go(clock):
+        process = CountingProcess()
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.setattr("time.monotonic", lambda: next(clock))
+            train(
+                process,
+                ["data"],
+                initial_weights=START,
+                seed=5,
+                validate=scripted([3.0, 2.0, 1.0]),
+                stopping=StoppingRule(max_rounds=3, patience=3),
+                label="seed 5 local bank_a",
+                checkpoints=checkpoints(),
+            )
+        return len(process.calls)
+
+    assert go(itertools.count(step=1e-5)) == 3
+    assert go(itertools.count(step=1.0)) == 3  # the first took no time
+    assert go(itertools.count(step=1e-5)) == 0
+
+
 def test_time_of_a_killed_process_counts_up_to_its_checkpoint(tmp_path):
     with pytest.MonkeyPatch.context() as monkeypatch:
         clock = itertools.count(step=1000.0)

@@ -103,7 +103,8 @@ class RunFolder:
             record = RunRecord.read(directory)
         except UnreadableRecordError as error:
             raise checks.RunFailedError(
-                f"{error} Or delete {directory} to have this part run again."
+                f"{str(error).rstrip('.')}. Delete {directory} to have this part run "
+                "again."
             ) from error
         # There is some if a process was killed right after it had finished.
         _delete(self.training(part))
@@ -142,7 +143,7 @@ class RunFolder:
             except (ValueError, KeyError, TypeError) as error:
                 raise checks.RunFailedError(
                     f"{path} can't be read ({error}), so that it is unknown which "
-                    "run this is: choose another folder, or start anew."
+                    "run this is: choose another folder, or discard what is there."
                 ) from error
             if differing:
                 raise DifferentRunError(

@@ -18,6 +18,8 @@ import tensorflow_federated as tff
 
 from tff_finance.runtime import worker_watch
 
+_WATCHER_SECONDS = 10.0
+
 
 @contextlib.contextmanager
 def execution_context() -> Iterator[None]:
@@ -69,8 +71,12 @@ def _watch() -> Iterator[None]:
             del os.environ[worker_watch.MARK]
         else:
             os.environ[worker_watch.MARK] = outer
-        watcher.kill()
-        watcher.communicate()
+        # Not killed: what was interrupted while it ended the workers, it ends.
+        try:
+            watcher.communicate(timeout=_WATCHER_SECONDS)
+        except subprocess.TimeoutExpired:
+            watcher.kill()
+            watcher.communicate()
 
 
 def _kill_workers(*, except_for: set[int], settle: float) -> None:

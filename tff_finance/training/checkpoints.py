@@ -10,6 +10,8 @@ import tensorflow_federated as tff
 from tff_finance import checks
 from tff_finance.runtime.waiting import wait_for
 
+_WORTH_SAVING_SECONDS = 1.0  # ten times what saving takes
+
 
 class CheckpointError(checks.RunFailedError):
     """A checkpoint that can't be written or read."""
@@ -37,6 +39,7 @@ class Checkpoints:
         self._every_seconds = every_seconds
         self._place = place
         self._saved_at = time.monotonic()
+        self._round = 0
 
     @classmethod
     def in_folder(
@@ -67,7 +70,22 @@ class Checkpoints:
     @property
     def due(self) -> bool:
         """Whether the last one is old enough."""
-        return time.monotonic() - self._saved_at >= self._every_seconds
+        return self._age() >= self._every_seconds
+
+    def due_at_the_end(self, round_number: int) -> bool:
+        """Whether what came since is worth saving when training is over.
+
+        A method may train many models, each for less time than lies between two
+        checkpoints.
+
+        Args:
+            round_number: The last round of training.
+
+        Returns:
+            Whether to save it.
+        """
+        enough = min(self._every_seconds, _WORTH_SAVING_SECONDS)
+        return round_number > self._round and self._age() >= enough
 
     def save(self, structure: Any, *, round_number: int) -> None:
         """Saves a structure, whole or not at all.
@@ -91,6 +109,7 @@ class Checkpoints:
                 "same flags."
             ) from error
         self._saved_at = time.monotonic()
+        self._round = round_number
 
     def restore(self, like: Any) -> Any | None:
         """Reads the newest checkpoint.
@@ -110,9 +129,11 @@ class Checkpoints:
         leaves = list(tf.nest.flatten(like))
         try:
             restored = wait_for(self._manager.load(versions[-1], leaves))
-            return tf.nest.pack_sequence_as(like, list(restored))
+            structure = tf.nest.pack_sequence_as(like, list(restored))
         except Exception as error:  # whatever a damaged file leads to
             raise self.error(versions[-1], reason(error)) from error
+        self._round = versions[-1]
+        return structure
 
     def error(self, round_number: int, why: str) -> CheckpointError:
         """What to raise about a checkpoint that can't be used."""
@@ -120,6 +141,9 @@ class Checkpoints:
             f"the checkpoint of round {round_number} in {self._place} can't be used: "
             f"{why}. Delete {self._place} to train this model again from its start."
         )
+
+    def _age(self) -> float:
+        return time.monotonic() - self._saved_at
 
 
 def reason(error: BaseException) -> str:

@@ -45,6 +45,15 @@ class Keeper:
         """Whether it is time to save."""
         return self.checkpoints is not None and self.checkpoints.due
 
+    def finish(self, progress: Progress) -> None:
+        """Saves the end of training, if much has happened since the last time.
+
+        Raises:
+            CheckpointError: If it can't be written.
+        """
+        if self.checkpoints and self.checkpoints.due_at_the_end(progress.round):
+            self.save(progress)
+
     def save(self, progress: Progress) -> None:
         """Saves, then deletes the institutions' files from before.
 

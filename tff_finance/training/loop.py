@@ -136,6 +136,8 @@ def train(
                 # What lies before a checkpoint isn't released again.
                 releases.finish()
                 keeper.save(progress)
+        releases.finish()
+        keeper.finish(progress)
     return Trained(
         weights=progress.best_weights,
         best_round=progress.best.round if progress.best else 0,

@@ -75,7 +75,8 @@ class Releases:
             except (OSError, ValueError, tf.errors.OpError) as error:
                 raise ReleaseError(
                     f"can't release the metrics of round {round_number} through "
-                    f"{type(manager).__name__}: {reason(error)}."
+                    f"{type(manager).__name__}: {reason(error)}. Mend it and start "
+                    "again with the same flags."
                 ) from error
 
     def _close(self) -> None:
