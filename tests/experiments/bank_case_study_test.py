@@ -178,6 +178,8 @@ def start(folder, output_dir, *arguments, marker=""):
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
+            # Jobs in the background of a shell ignore it, and so their children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
 

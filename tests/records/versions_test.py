@@ -15,10 +15,12 @@ def package(tmp_path, monkeypatch):
         versions._PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__")
     )
     monkeypatch.setattr(versions, "_PACKAGE", copy)
-    return copy
+    yield copy
+    versions._versions.cache_clear()
 
 
 def source():
+    versions._versions.cache_clear()
     return versions.result_versions()["tff-finance source"]
 
 
@@ -55,3 +57,9 @@ def test_the_report_has_no_part_in_results(package):
     path = package / "report" / "page.py"
     path.write_text(path.read_text() + "\n# changed\n")
     assert source() == before
+
+
+def test_a_process_has_one_source_whatever_is_edited_while_it_runs(package):
+    before = source()
+    (package / "checks.py").unlink()
+    assert versions.result_versions()["tff-finance source"] == before

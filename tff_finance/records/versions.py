@@ -1,9 +1,11 @@
 """What a result was computed with: versions of packages, and of our own source."""
 
+import functools
 import hashlib
 import importlib.metadata
 import pathlib
 import platform
+from collections.abc import Mapping
 
 _PACKAGES = (
     "tff-finance",
@@ -26,6 +28,11 @@ def result_versions() -> dict[str, str]:
         SHA-256 of this package's modules, since a checkout's version number
         stays while its code changes.
     """
+    return dict(_versions())
+
+
+@functools.cache  # what runs is what was there at first, whatever is edited since
+def _versions() -> Mapping[str, str]:
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return {
         "python": platform.python_version(),
