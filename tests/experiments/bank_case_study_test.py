@@ -179,8 +179,12 @@ def start(folder, output_dir, *arguments, marker=""):
             stdout=stdout,
             stderr=stderr,
             # Jobs in the background of a shell ignore it, and so their children.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509
         )
+
+
+def _heed_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_in_files(*arguments, **options):
