@@ -25,6 +25,15 @@ Entered = contextlib.AbstractContextManager[Contestant]
 
 
 @contextlib.contextmanager
+def _ours(workload: Workload, problem: Problem) -> Iterator[Contestant]:
+    from benchmarks.learning_process import dense_fed_avg
+    from tff_finance.runtime import in_process
+
+    with in_process.execution_context():
+        yield dense_fed_avg(workload, problem)
+
+
+@contextlib.contextmanager
 def _ours_on_tff(workload: Workload, problem: Problem) -> Iterator[Contestant]:
     from benchmarks.learning_process import dense_fed_avg
     from tff_finance.runtime import local
@@ -47,9 +56,10 @@ def _numpy(workload: Workload, problem: Problem) -> Iterator[Contestant]:
     yield NumPyLoop(workload, problem)
 
 
-DEFAULT = "ours_tff"
+DEFAULT = "ours"
 
 CONTESTANTS: dict[str, Callable[[Workload, Problem], Entered]] = {
+    "ours": _ours,
     "ours_tff": _ours_on_tff,
     "stock": _stock,
     "numpy": _numpy,

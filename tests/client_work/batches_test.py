@@ -7,15 +7,34 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tff_finance.client_work.batches import LocalEpochs, institution_round_seed
+from tff_finance.client_work.batches import (
+    LocalEpochs,
+    Table,
+    institution_round_seed,
+)
 
 SEED = (3, 5)
 
 
-def batches_of(local_epochs, num_rows, seed=SEED):
+def batches_of(local_epochs, num_rows, seed=SEED, *, padded=False):
     """The row numbers of each step."""
     plan = local_epochs.plan(tf.constant(num_rows), tf.constant(seed, tf.int32))
-    return [list(plan.rows(tf.constant(i)).numpy()) for i in range(plan.num_steps)]
+    numbers = tf.reshape(tf.range(num_rows, dtype=tf.float32), [-1, 1])
+    table = Table(numbers, -numbers)
+    if padded:
+        plan, table = plan.padded(table)
+    cut = []
+    for epoch in range(plan.epochs):
+        cut += [
+            plan.full_batch(table, tf.constant(epoch), tf.constant(number))
+            for number in range(plan.full_batches)
+        ]
+        if plan.remaining_rows > 0:
+            cut.append(plan.remainder_batch(table, tf.constant(epoch)))
+    assert plan.num_steps == len(cut)
+    for x, y in cut:
+        np.testing.assert_array_equal(x, -y)
+    return [x[:, 0].numpy().astype(int).tolist() for x, _ in cut]
 
 
 def order_of(num_rows, seed=SEED, epochs=1):
@@ -46,6 +65,27 @@ def test_each_epoch_has_each_row_once_in_full_batches_and_a_remainder(
         if shuffle:
             rows.sort()
         assert rows == list(range(num_rows))
+
+
+@pytest.mark.parametrize("num_rows", [0, 1, 6, 7, 13, 14, 15, 28, 29, 100])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_padding_leaves_the_batches_as_they_are(num_rows, shuffle):
+    local_epochs = LocalEpochs(epochs=2, batch_size=7, shuffle=shuffle)
+    plain = batches_of(local_epochs, num_rows)
+    assert batches_of(local_epochs, num_rows, padded=True) == plain
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "batches"), [(0, 1), (7, 1), (8, 2), (14, 2), (15, 4), (29, 8)]
+)
+def test_padded_sizes_are_powers_of_two_of_batches(num_rows, batches):
+    """So that XLA meets few sizes, however many institutions meet."""
+    plan = LocalEpochs(epochs=3, batch_size=7).plan(tf.constant(num_rows), SEED)
+    plan, table = plan.padded(Table(tf.ones([num_rows, 2]), tf.ones([num_rows, 1])))
+    assert table.x.shape == (7 * batches, 2)
+    assert table.y.shape == (7 * batches, 1)
+    assert plan.order.shape == (3, 7 * batches)
+    assert plan.num_rows == num_rows
 
 
 def test_the_seed_decides_the_order():

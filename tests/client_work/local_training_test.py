@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
-from tff_finance.client_work.batches import LocalEpochs
+from tff_finance.client_work.batches import LocalEpochs, Table
 from tff_finance.client_work.gradient_estimator import GradientEstimate
 from tff_finance.client_work.local_rule import LocalRule
 from tff_finance.client_work.local_training import LocalTraining
@@ -44,9 +44,9 @@ def run(rule, optimizer, *, epochs=2, rows=5):
             tf.convert_to_tensor, optimizer.initialize((tf.TensorSpec([]),))
         ),
         rule_state=(tf.constant(5.0),),
-        x=tf.constant(X[:rows]),
-        y=tf.constant(Y[:rows]),
+        table=Table(tf.constant(X[:rows]), tf.constant(Y[:rows])),
         plan=plan,
+        finish=lambda result: result,
     )
 
 

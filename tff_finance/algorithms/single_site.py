@@ -15,7 +15,11 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_finance.client_work import weights as weights_lib
-from tff_finance.client_work.batches import LocalEpochs, institution_round_seed
+from tff_finance.client_work.batches import (
+    LocalEpochs,
+    Table,
+    institution_round_seed,
+)
 from tff_finance.client_work.gradient_estimator import (
     GradientEstimator,
     build_mean_gradient,
@@ -69,9 +73,9 @@ def build_single_site(
                 tf.convert_to_tensor, state["optimizer"]
             ),
             rule_state=(),
-            x=examples["x"],
-            y=examples["y"],
+            table=Table(examples["x"], examples["y"]),
             plan=batches.plan(num_rows, seed),
+            finish=lambda result: result,
         )
 
     @tff.tensorflow.computation(state_type, data_type)

@@ -7,30 +7,94 @@ import tensorflow as tf
 
 from tff_finance import checks
 
+_MOST_DOUBLINGS = 21  # times 1,024 rows of a batch is the most that int32 counts
+
+
+class Table(NamedTuple):
+    """Rows of an institution, or some of them.
+
+    Attributes:
+        x: Features, float32[n, features].
+        y: Labels, float32[n, 1].
+    """
+
+    x: tf.Tensor
+    y: tf.Tensor
+
 
 class BatchPlan(NamedTuple):
     """The batches of one round at one institution.
 
+    An epoch is its full batches, then the remainder batch if rows are left.
+
     Attributes:
-        order: Row numbers, epoch after epoch, int32[epochs * rows].
+        order: Row numbers in the order of training, int32[epochs, n]; None for
+            the order of the table.
         num_rows: Rows of the table, int32[].
-        steps_per_epoch: Batches of an epoch, the remainder batch included.
-        num_steps: Batches of the round, int32[].
+        epochs: Passes over them.
         batch_size: Rows of a full batch.
     """
 
-    order: tf.Tensor
+    order: tf.Tensor | None
     num_rows: tf.Tensor
-    steps_per_epoch: tf.Tensor
-    num_steps: tf.Tensor
+    epochs: int
     batch_size: int
 
-    def rows(self, step: tf.Tensor) -> tf.Tensor:
-        """Row numbers of a step's batch, int32[up to batch_size]."""
-        epoch, batch = step // self.steps_per_epoch, step % self.steps_per_epoch
-        first = epoch * self.num_rows + batch * self.batch_size
-        last = tf.minimum(first + self.batch_size, (epoch + 1) * self.num_rows)
-        return self.order[first:last]
+    @property
+    def full_batches(self) -> tf.Tensor:
+        """Full batches of an epoch, int32[]."""
+        return self.num_rows // self.batch_size
+
+    @property
+    def remaining_rows(self) -> tf.Tensor:
+        """Rows of an epoch's remainder batch, int32[]; 0 if there is none."""
+        return self.num_rows % self.batch_size
+
+    @property
+    def num_steps(self) -> tf.Tensor:
+        """Batches of the round, int32[]."""
+        return self.epochs * -(-self.num_rows // self.batch_size)
+
+    def full_batch(self, table: Table, epoch: tf.Tensor, number: tf.Tensor) -> Table:
+        """One of an epoch's full batches, with a static number of rows."""
+        first, size = number * self.batch_size, self.batch_size
+        if self.order is None:
+            return Table(*(tf.slice(t, [first, 0], [size, t.shape[1]]) for t in table))
+        rows = tf.slice(self.order, [epoch, first], [1, size])[0]
+        return Table(*(tf.gather(t, rows) for t in table))
+
+    def remainder_batch(self, table: Table, epoch: tf.Tensor) -> Table:
+        """An epoch's remainder batch, of up to `batch_size - 1` rows."""
+        # XLA takes the length of `where` for what it is, a number known when it
+        # runs. A slice would be compiled anew for every length.
+        within = tf.where(tf.range(self.batch_size) < self.remaining_rows)[:, 0]
+        rows = self.full_batches * self.batch_size + tf.cast(within, tf.int32)
+        if self.order is not None:
+            rows = tf.gather(self.order[epoch], rows)
+        return Table(*(tf.gather(t, rows) for t in table))
+
+    def padded(self, table: Table) -> tuple["BatchPlan", Table]:
+        """Plan and table with rows added that belong to no batch.
+
+        The next power of two of batches: XLA compiles a function for every size
+        that it meets, and institutions all have sizes of their own.
+
+        Args:
+            table: The rows that the plan is for.
+
+        Returns:
+            The plan, with as many columns of `order` as the table has rows now,
+            and the table.
+        """
+        powers = tf.constant([2**exponent for exponent in range(_MOST_DOUBLINGS)])
+        enough = powers * self.batch_size >= self.num_rows
+        batches = tf.reduce_min(tf.where(enough, powers, powers[-1]))
+        extra = batches * self.batch_size - self.num_rows
+        below = [[0, extra], [0, 0]]
+        order = self.order
+        if order is not None:
+            order = tf.pad(order, [[0, 0], [0, extra]])
+        return self._replace(order=order), Table(*(tf.pad(t, below) for t in table))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,22 +126,17 @@ class LocalEpochs:
         Returns:
             The plan; it has no steps if there are no rows.
         """
-        steps_per_epoch = -(-num_rows // self.batch_size)
         orders = [self._order(num_rows, seed, epoch) for epoch in range(self.epochs)]
         return BatchPlan(
-            order=tf.concat(orders, axis=0),
+            order=tf.stack(orders) if self.shuffle else None,
             num_rows=num_rows,
-            steps_per_epoch=steps_per_epoch,
-            num_steps=self.epochs * steps_per_epoch,
+            epochs=self.epochs,
             batch_size=self.batch_size,
         )
 
     def _order(self, num_rows: tf.Tensor, seed: tf.Tensor, epoch: int) -> tf.Tensor:
-        rows = tf.range(num_rows)
-        if not self.shuffle:
-            return rows
         epoch_seed = tf.random.experimental.stateless_fold_in(seed, epoch)
-        return tf.random.experimental.stateless_shuffle(rows, epoch_seed)
+        return tf.random.experimental.stateless_shuffle(tf.range(num_rows), epoch_seed)
 
 
 def institution_round_seed(

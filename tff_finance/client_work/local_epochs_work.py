@@ -11,13 +11,17 @@ import tensorflow_federated as tff
 
 from tff_finance.client_work import process
 from tff_finance.client_work import weights as weights_lib
-from tff_finance.client_work.batches import LocalEpochs, institution_round_seed
+from tff_finance.client_work.batches import (
+    LocalEpochs,
+    Table,
+    institution_round_seed,
+)
 from tff_finance.client_work.gradient_estimator import (
     GradientEstimator,
     build_mean_gradient,
 )
 from tff_finance.client_work.local_rule import LocalRule
-from tff_finance.client_work.local_training import LocalTraining
+from tff_finance.client_work.local_training import LocalTraining, LocalTrainingResult
 from tff_finance.institutions.examples import examples_type
 from tff_finance.institutions.state import InstitutionStateFiles
 
@@ -81,42 +85,51 @@ def build_local_epochs_work(
         num_rows = tf.shape(examples["x"])[0]
         seed = institution_round_seed(server_state["seed"], number, institution)
         plan = batches.plan(num_rows, seed)
-        trained = training.run(
-            trainable=tuple(weights.trainable),
+        global_weights = tuple(weights.trainable)
+
+        def finish(trained: LocalTrainingResult) -> Any:
+            kept = ()
+            if files:
+                next_state = rule.next_state(
+                    weights=trained.trainable,
+                    global_weights=global_weights,
+                    num_steps=plan.num_steps,
+                    learning_rate=server_state["optimizer"]["learning_rate"],
+                    state=rule_state,
+                )
+                # A broken or empty round must not spoil the rounds after it.
+                usable = weights_lib.all_finite((trained.trainable, next_state))
+                kept = tf.nest.map_structure(
+                    lambda new, old: tf.where(usable & (num_rows > 0), new, old),
+                    tuple(next_state),
+                    rule_state,
+                )
+            # Start minus end: a gradient to server optimizers, which descend
+            # along it.
+            update = weights_lib.subtract(global_weights, trained.trainable)
+            result = process.client_result(
+                update,
+                loss_sum=trained.loss_sum,
+                num_rows=num_rows,
+                epochs=batches.epochs,
+                weighting=weighting,
+            )
+            return result, kept
+
+        result, kept = training.run(
+            trainable=global_weights,
             non_trainable=tuple(weights.non_trainable),
             optimizer_state=initial_optimizer_state(
                 optimizer, spec, server_state["optimizer"]
             ),
             rule_state=rule_state,
-            x=examples["x"],
-            y=examples["y"],
+            table=Table(examples["x"], examples["y"]),
             plan=plan,
+            finish=finish,
         )
         if files:
-            next_state = rule.next_state(
-                weights=trained.trainable,
-                global_weights=tuple(weights.trainable),
-                num_steps=plan.num_steps,
-                learning_rate=server_state["optimizer"]["learning_rate"],
-                state=rule_state,
-            )
-            # A broken or empty round must not spoil the rounds after it.
-            usable = weights_lib.all_finite((trained.trainable, next_state))
-            kept = tf.nest.map_structure(
-                lambda new, old: tf.where(usable & (num_rows > 0), new, old),
-                tuple(next_state),
-                rule_state,
-            )
             files.write(institution, number, kept)
-        # Start minus end: a gradient to server optimizers, which descend along it.
-        update = weights_lib.subtract(tuple(weights.trainable), trained.trainable)
-        return process.client_result(
-            update,
-            loss_sum=trained.loss_sum,
-            num_rows=num_rows,
-            epochs=batches.epochs,
-            weighting=weighting,
-        )
+        return result
 
     initial_state = process.build_initial_state(
         optimizer.get_hparams(optimizer.initialize(spec))

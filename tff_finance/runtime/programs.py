@@ -1,0 +1,206 @@
+"""Programs: TFF computations as single TensorFlow functions of this process.
+
+TFF splits a round into plain TensorFlow graphs, its `MapReduceForm`: `prepare`
+at the server, `work` at a client, `zero`, `accumulate` and `report` in between,
+`update` at the server. Put together again as one function, with a loop over the
+clients inside, a round is a single call, whose clients run side by side.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_federated as tff
+
+from tff_finance.runtime import values
+from tff_finance.runtime.graph_import import NotInProcessError, flat_function
+
+Program = Callable[[Any], Any]
+"""From a computation's argument, as TFF packs it, to what TFF would return."""
+
+_PARTS = ("prepare", "work", "zero", "accumulate", "report", "update")
+
+# One more than there are processors, so that none waits for a client to begin;
+# each holds a copy of its table while it trains.
+_CLIENTS_AT_ONCE = len(os.sched_getaffinity(0)) + 1
+
+
+def build_program(computation: tff.framework.ConcreteComputation) -> Program:
+    """Builds the program of a computation.
+
+    Args:
+        computation: Without placements; or `-> X@SERVER`; or of one of the forms
+            `<S@SERVER, {D*}@CLIENTS> -> <S@SERVER, X@SERVER>`,
+            `<S@SERVER, {D*}@CLIENTS> -> X@SERVER` and `{D*}@CLIENTS -> X@SERVER`.
+
+    Returns:
+        The program; it is traced when it is first run.
+
+    Raises:
+        NotInProcessError: If it has another form, aggregates securely, or holds
+            variables. TFF has several errors of its own for what it can't split.
+    """
+    signature = computation.type_signature
+    if not tff.types.contains(signature, _is_federated):
+        return _plain(computation, signature.result)
+    if signature.parameter is None:
+        initial = tff.backends.mapreduce.get_state_initialization_computation(
+            computation, _as_traced()
+        )
+        # The result's type from before the compilation knows Python's containers.
+        return _plain(initial, signature.result)
+    if isinstance(signature.parameter, tff.FederatedType):
+        run = _round(_with_state(computation))
+        return lambda argument: run((_NO_STATE, argument))
+    return _round(computation)
+
+
+def _is_federated(type_spec: tff.Type) -> bool:
+    return isinstance(type_spec, tff.FederatedType)
+
+
+def _as_traced() -> tf.compat.v1.ConfigProto:
+    """Keeps TFF from inlining functions, with which marks for XLA would go."""
+    config = tf.compat.v1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    return config
+
+
+def _plain(
+    computation: tff.framework.ConcreteComputation, result_type: tff.Type
+) -> Program:
+    """A program in one place."""
+    parameter = computation.type_signature.parameter
+    specs = values.tensor_specs(parameter)
+    if any(spec.dtype == tf.variant for spec in (*specs, *_result_specs(computation))):
+        raise NotInProcessError("it takes or returns sequences without a placement.")
+    function = flat_function(computation)
+    run = tf.function(function, input_signature=[specs], autograph=False)
+    pack = values.build_packer(result_type)
+    return lambda argument: pack(run(values.to_tensors(argument, parameter)))
+
+
+def _result_specs(
+    computation: tff.framework.ConcreteComputation,
+) -> list[tf.TensorSpec]:
+    return values.tensor_specs(computation.type_signature.result)
+
+
+def _round(computation: tff.framework.ConcreteComputation) -> Program:
+    """A program of server state and one dataset per client."""
+    server, clients = computation.type_signature.parameter
+    if not isinstance(clients.member, tff.SequenceType):
+        raise NotInProcessError("its clients hold something else than one dataset.")
+    result_type = computation.type_signature.result
+    # A `MapReduceForm` ends in a state, also where nobody asks for one.
+    keeps_state = isinstance(result_type, tff.StructType)
+    function = _round_function(
+        computation if keeps_state else _returning_state(computation)
+    )
+    first = 0 if keeps_state else len(values.tensor_specs(server))
+    pack = values.build_packer(result_type)
+    to_variant = _build_to_variant(clients.member)
+
+    def run(argument: Any) -> Any:
+        state, data = argument
+        datasets = _stacked([to_variant(dataset) for dataset in data])
+        results = function(values.to_tensors(state, server), datasets)
+        return pack(results[first:])
+
+    return run
+
+
+_NO_STATE = np.int32(0)
+
+
+def _with_state(
+    computation: tff.framework.ConcreteComputation,
+) -> tff.framework.ConcreteComputation:
+    """`{D*}@CLIENTS -> X@SERVER` with a server state that it doesn't use."""
+    state_type = tff.FederatedType(np.int32, tff.SERVER)
+
+    @tff.federated_computation(state_type, computation.type_signature.parameter)
+    def with_state(state: Any, data: Any) -> Any:
+        del state
+        return computation(data)
+
+    return with_state
+
+
+def _returning_state(
+    computation: tff.framework.ConcreteComputation,
+) -> tff.framework.ConcreteComputation:
+    """`<S@SERVER, {D*}@CLIENTS> -> X@SERVER`, which also returns its state."""
+
+    @tff.federated_computation(*computation.type_signature.parameter)
+    def returning_state(state: Any, data: Any) -> Any:
+        return state, computation(state, data)
+
+    return returning_state
+
+
+def _round_function(
+    computation: tff.framework.ConcreteComputation,
+) -> Callable[[Sequence[tf.Tensor], tf.Tensor], list[tf.Tensor]]:
+    """From the leaves of the state, and all datasets, to the result's leaves."""
+    form = tff.backends.mapreduce.get_map_reduce_form_for_computation(
+        computation, _as_traced()
+    )
+    if form.securely_aggregates_tensors:
+        raise NotInProcessError("it aggregates securely, which needs a protocol.")
+    prepare, work, zero, accumulate, report, update = (
+        flat_function(getattr(form, part)) for part in _PARTS
+    )
+    server, _ = computation.type_signature.parameter
+
+    def run(state: list[tf.Tensor], datasets: tf.Tensor) -> list[tf.Tensor]:
+        broadcast = prepare(state)
+
+        def add_client(
+            number: tf.Tensor, total: list[tf.Tensor]
+        ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+            update = work([tf.gather(datasets, number), *broadcast])
+            return number + 1, accumulate([*total, *update])
+
+        # Clients work side by side, but are added up in the order of the list, so
+        # that the same round always has the same sum.
+        _, total = tf.while_loop(
+            lambda number, _: number < tf.shape(datasets)[0],
+            add_client,
+            (tf.constant(0), zero([])),
+            parallel_iterations=_CLIENTS_AT_ONCE,
+        )
+        return update([*state, *report(total)])
+
+    signature = [values.tensor_specs(server), tf.TensorSpec([None], tf.variant)]
+    return tf.function(run, input_signature=signature, autograph=False)
+
+
+def _stacked(datasets: Sequence[tf.Tensor]) -> tf.Tensor:
+    """One vector of datasets, which may be empty."""
+    nobodys = tf.data.experimental.to_variant(tf.data.Dataset.range(0))
+    return tf.stack([*datasets, nobodys])[:-1]
+
+
+def _build_to_variant(type_spec: tff.SequenceType) -> Callable[[Any], tf.Tensor]:
+    """From a client's data to the variant tensor of its dataset."""
+    accepted: set[str] = set()  # to look at a type takes longer than to train
+
+    def to_variant(data: Any) -> tf.Tensor:
+        if not isinstance(data, tf.data.Dataset):
+            raise NotInProcessError("a client's data are no tf.data.Dataset.")
+        described = repr(data.element_spec)
+        if described not in accepted:
+            # As in TFF's runtime: the same fields in another order are refused.
+            found = tff.types.tensorflow_to_type(data.element_spec)
+            if not type_spec.element.is_assignable_from(found):
+                raise TypeError(
+                    f"A client's dataset must have elements of type "
+                    f"{type_spec.element}, got {found}."
+                )
+            accepted.add(described)
+        return tf.data.experimental.to_variant(data)
+
+    return to_variant
