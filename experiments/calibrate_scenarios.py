@@ -79,12 +79,12 @@ def main() -> None:
 
     from tff_finance.evaluation import case_study
     from tff_finance.evaluation.summary import build_summary
-    from tff_finance.runtime import local
+    from tff_finance.runtime.choice import execution_context
 
     print(
         "contrast steepness cutoff heterogeneity | default rates | own rows, all rows"
     )
-    with local.execution_context():
+    with execution_context(configs[0].runtime):
         for law, config in itertools.product(laws, configs):
             record = case_study.run_case_study(
                 config, report_progress=command_line.report_progress, law=law

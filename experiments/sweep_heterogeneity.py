@@ -66,10 +66,10 @@ def _sweep(
         draw_heterogeneity_sweep,
         sweep_table,
     )
-    from tff_finance.runtime import local
+    from tff_finance.runtime.choice import execution_context
 
     summaries = []
-    with local.execution_context():
+    with execution_context(configs[0].runtime):
         for config, folder in zip(configs, folders, strict=True):
             command_line.report_progress(folder.directory.name)
             record = case_study.run_case_study(

@@ -98,7 +98,7 @@ class _Computations:
     squared_deviations: tff.Computation
 
 
-def _client_columns(table: pd.DataFrame, contract: Contract) -> list[Mapping[str, Any]]:
+def _client_columns(table: pd.DataFrame, contract: Contract) -> tf.data.Dataset:
     """One element: numbers float64[n, numeric], codes int32[n, categorical]."""
     numbers = [transformed(table[c.name], c) for c in contract.numeric_columns]
     codes = [
@@ -106,12 +106,12 @@ def _client_columns(table: pd.DataFrame, contract: Contract) -> list[Mapping[str
         for c in contract.categorical_columns
     ]
     rows = len(table)
-    return [
+    return tf.data.Dataset.from_tensors(
         collections.OrderedDict(
             numbers=np.reshape(numbers, [len(numbers), rows]).T.astype(np.float64),
             codes=np.reshape(codes, [len(codes), rows]).T.astype(np.int32),
         )
-    ]
+    )
 
 
 @functools.cache  # traced once for all seeds

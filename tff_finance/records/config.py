@@ -8,6 +8,7 @@ from typing import Any
 from tff_finance import checks
 
 WEIGHTINGS = ("examples", "uniform")
+RUNTIMES = ("in_process", "tff")
 # Results are reported for seeds from this one on, which had no part in any choice.
 FIRST_REPORTED_SEED = 100
 METHODS = ("local", "fed_avg", "fed_sgd", "centralized", "gradient_boosting")
@@ -77,6 +78,8 @@ class CaseStudyConfig:
             initialisation and order of batches.
         methods: Names from `METHODS`, compared in this order.
         training: How models are trained.
+        runtime: What executes: "in_process", or "tff" for TFF's own worker. They
+            round differently, so that long training may end elsewhere.
     """
 
     scenario: str
@@ -84,9 +87,11 @@ class CaseStudyConfig:
     seeds: tuple[int, ...]
     methods: tuple[str, ...]
     training: TrainingConfig
+    runtime: str = "in_process"
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
+        checks.check_one_of("runtime", self.runtime, RUNTIMES)
         checks.check_in_range("heterogeneity", self.heterogeneity, 0.0, 1.0)
         for name in ("seeds", "methods"):
             values = getattr(self, name)

@@ -76,6 +76,7 @@ _SETTINGS = {
         "FedSGD rounds without improvement before a stop"
     ),
     "training.fed_sgd_validate_every": mark("FedSGD rounds between two validations"),
+    "runtime": mark("Where computations ran"),
 }
 
 _VALUES = {
@@ -84,6 +85,8 @@ _VALUES = {
     "scarce_labels": mark("scarce labels: small banks that differ mildly"),
     "examples": mark("by its training rows"),
     "uniform": mark("the same for every bank"),
+    "in_process": mark("in the program's own process"),
+    "tff": mark("in TFF's worker"),
 }
 
 # What records say in English; `%(name)s` stands for a number.
