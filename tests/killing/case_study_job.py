@@ -3,7 +3,7 @@
 import sys
 
 # Imported before the forks; nothing runs in TensorFlow yet.
-import tff_finance.runtime.local  # noqa: F401
+import tff_finance.runtime.choice  # noqa: F401
 from experiments import bank_case_study, command_line
 
 

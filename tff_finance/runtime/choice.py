@@ -19,15 +19,7 @@ def execution_context(runtime: str) -> contextlib.AbstractContextManager[None]:
     Raises:
         ValueError: If there is no such runtime.
     """
-    contexts = dict(
-        zip(
-            RUNTIMES,
-            (in_process.execution_context, local.execution_context),
-            strict=True,
-        )
-    )
-    if runtime not in contexts:
-        raise ValueError(
-            f"`runtime` must be of {', '.join(contexts)}; got {runtime!r}."
-        )
-    return contexts[runtime]()
+    checks.check_one_of("runtime", runtime, RUNTIMES)
+    if runtime == "tff":
+        return local.execution_context()
+    return in_process.execution_context()

@@ -1,0 +1,31 @@
+"""The runtime is the one that was asked for."""
+
+import numpy as np
+import pytest
+import tensorflow_federated as tff
+
+from tests.runtime.local_test import living_workers
+from tff_finance.records.config import RUNTIMES
+from tff_finance.runtime.choice import execution_context
+
+
+@tff.tensorflow.computation(np.int32)
+def add_one(x):
+    return x + 1
+
+
+@pytest.mark.parametrize(("runtime", "workers"), [("in_process", 0), ("tff", 1)])
+def test_only_tffs_runtime_has_a_worker(runtime, workers):
+    before = living_workers()
+    with execution_context(runtime):
+        assert add_one(1) == 2
+        assert len(living_workers() - before) == workers
+
+
+def test_every_runtime_is_tested_here():
+    assert RUNTIMES == ("in_process", "tff")
+
+
+def test_others_are_refused():
+    with pytest.raises(ValueError, match="`runtime` must be one of in_process, tff"):
+        execution_context("cloud")
