@@ -7,6 +7,7 @@ clients inside, a round is a single call, whose clients run side by side.
 """
 
 import os
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -78,8 +79,8 @@ def _plain(
         raise NotInProcessError("it takes or returns sequences without a placement.")
     function = flat_function(computation)
     run = tf.function(function, input_signature=[specs], autograph=False)
-    pack = values.build_packer(result_type)
-    return lambda argument: pack(run(values.to_tensors(argument, parameter)))
+    flatten, pack = values.build_flattener(parameter), values.build_packer(result_type)
+    return lambda argument: pack(run(flatten(argument)))
 
 
 def _result_specs(
@@ -100,13 +101,12 @@ def _round(computation: tff.framework.ConcreteComputation) -> Program:
         computation if keeps_state else _returning_state(computation)
     )
     first = 0 if keeps_state else len(values.tensor_specs(server))
-    pack = values.build_packer(result_type)
-    to_variant = _build_to_variant(clients.member)
+    flatten, pack = values.build_flattener(server), values.build_packer(result_type)
+    to_vector = _build_to_vector(clients.member)
 
     def run(argument: Any) -> Any:
         state, data = argument
-        datasets = _stacked([to_variant(dataset) for dataset in data])
-        results = function(values.to_tensors(state, server), datasets)
+        results = function(flatten(state), to_vector(data))
         return pack(results[first:])
 
     return run
@@ -178,29 +178,37 @@ def _round_function(
     return tf.function(run, input_signature=signature, autograph=False)
 
 
-def _stacked(datasets: Sequence[tf.Tensor]) -> tf.Tensor:
-    """One vector of datasets, which may be empty."""
-    nobodys = tf.data.experimental.to_variant(tf.data.Dataset.range(0))
-    return tf.stack([*datasets, nobodys])[:-1]
-
-
-def _build_to_variant(type_spec: tff.SequenceType) -> Callable[[Any], tf.Tensor]:
-    """From a client's data to the variant tensor of its dataset."""
-    accepted: set[str] = set()  # to look at a type takes longer than to train
+def _build_to_vector(
+    type_spec: tff.SequenceType,
+) -> Callable[[Sequence[Any]], tf.Tensor]:
+    """From the clients' datasets to a vector of variants, which may be empty."""
+    # To look at a dataset's type takes as long as some institutions train.
+    known: weakref.WeakKeyDictionary[Any, tf.Tensor] = weakref.WeakKeyDictionary()
+    accepted: list[Any] = [None]  # the spec met last; most are alike
 
     def to_variant(data: Any) -> tf.Tensor:
         if not isinstance(data, tf.data.Dataset):
             raise NotInProcessError("a client's data are no tf.data.Dataset.")
-        described = repr(data.element_spec)
-        if described not in accepted:
-            # As in TFF's runtime: the same fields in another order are refused.
-            found = tff.types.tensorflow_to_type(data.element_spec)
-            if not type_spec.element.is_assignable_from(found):
-                raise TypeError(
-                    f"A client's dataset must have elements of type "
-                    f"{type_spec.element}, got {found}."
-                )
-            accepted.add(described)
-        return tf.data.experimental.to_variant(data)
+        if data not in known:
+            if data.element_spec != accepted[0]:
+                _check_element_type(data, type_spec.element)
+                accepted[0] = data.element_spec
+            known[data] = tf.data.experimental.to_variant(data)
+        return known[data]
 
-    return to_variant
+    def to_vector(data: Sequence[Any]) -> tf.Tensor:
+        if data:
+            return tf.stack([to_variant(dataset) for dataset in data])
+        nobodys = tf.data.experimental.to_variant(tf.data.Dataset.range(0))
+        return tf.stack([nobodys])[:0]
+
+    return to_vector
+
+
+def _check_element_type(data: tf.data.Dataset, expected: tff.Type) -> None:
+    """Refuses, as TFF's runtime does, also the same fields in another order."""
+    found = tff.types.tensorflow_to_type(data.element_spec)
+    if not expected.is_assignable_from(found):
+        raise TypeError(
+            f"A client's dataset must have elements of type {expected}, got {found}."
+        )

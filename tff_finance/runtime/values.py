@@ -33,20 +33,21 @@ def tensor_specs(type_spec: tff.Type | None) -> list[tf.TensorSpec]:
     ]
 
 
-def to_tensors(value: Any, type_spec: tff.Type | None) -> list[tf.Tensor]:
-    """Flattens a value.
+def build_flattener(type_spec: tff.Type | None) -> Callable[[Any], list[tf.Tensor]]:
+    """Builds the function that flattens values of a type.
 
     Args:
-        value: Python containers, TFF structures and arrays.
-        type_spec: Structures of tensors; None for no value.
+        type_spec: Structures of tensors, with or without placements; None for no
+            value.
 
     Returns:
-        One tensor per leaf.
-
-    Raises:
-        TypeError: If the value isn't of the type.
+        From Python containers, TFF structures and arrays to one tensor per leaf;
+        raises TypeError if a value isn't of the type.
     """
-    return list(_flatten(value, type_spec)) if type_spec is not None else []
+    if type_spec is None:
+        return lambda _: []
+    flatten = _build_flattener(type_spec)
+    return lambda value: list(flatten(value))
 
 
 def build_packer(type_spec: tff.Type) -> Callable[[Sequence[tf.Tensor]], Any]:
@@ -69,32 +70,40 @@ def build_packer(type_spec: tff.Type) -> Callable[[Sequence[tf.Tensor]], Any]:
     return lambda tensors: pack(iter(tensors))
 
 
-def _flatten(value: Any, type_spec: tff.Type) -> Iterator[tf.Tensor]:
+def _build_flattener(type_spec: Any) -> Callable[[Any], Iterator[tf.Tensor]]:
     if isinstance(type_spec, tff.FederatedType):
-        yield from _flatten(value, type_spec.member)
-    elif isinstance(type_spec, tff.StructType):
-        for member, member_type in zip(
-            _members(value, type_spec), type_spec, strict=True
-        ):
-            yield from _flatten(member, member_type)
-    else:
-        tensor = tf.convert_to_tensor(value, tf.dtypes.as_dtype(type_spec.dtype))
-        if not tensor.shape.is_compatible_with(type_spec.shape):
+        return _build_flattener(type_spec.member)
+    if not isinstance(type_spec, tff.StructType):
+        return _build_converter(type_spec)
+    names = tff.structure.name_list_with_nones(type_spec)
+    flatteners = [_build_flattener(member) for member in type_spec]
+
+    def flatten(value: Any) -> Iterator[tf.Tensor]:
+        structure = tff.structure.from_container(value)
+        given = tff.structure.name_list_with_nones(structure)
+        # As in TFF, what has no names goes by its order.
+        fits = given == names or not any(given) or not any(names)
+        if len(given) != len(names) or not fits:
+            raise TypeError(f"Expected a structure of type {type_spec}, got {value!r}.")
+        for flatten_member, member in zip(flatteners, structure, strict=True):
+            yield from flatten_member(member)
+
+    return flatten
+
+
+def _build_converter(type_spec: Any) -> Callable[[Any], Iterator[tf.Tensor]]:
+    dtype = tf.dtypes.as_dtype(type_spec.dtype)
+    shape = tf.TensorShape(type_spec.shape)
+
+    def convert(value: Any) -> Iterator[tf.Tensor]:
+        tensor = tf.convert_to_tensor(value, dtype)
+        if not shape.is_compatible_with(tensor.shape):
             raise TypeError(
                 f"Expected a tensor of type {type_spec}, got shape {tensor.shape}."
             )
         yield tensor
 
-
-def _members(value: Any, type_spec: tff.StructType) -> Sequence[Any]:
-    """The members of a structure, in the order of its type."""
-    names = tff.structure.name_list_with_nones(type_spec)
-    structure = tff.structure.from_container(value)
-    given = tff.structure.name_list_with_nones(structure)
-    fits = given == names or not any(given) or not any(names)
-    if len(given) != len(names) or not fits:
-        raise TypeError(f"Expected a structure of type {type_spec}, got {value!r}.")
-    return list(structure)
+    return convert
 
 
 def _build_packer(type_spec: tff.Type) -> Callable[[Iterator[tf.Tensor]], Any]:
