@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_finance.runtime import local
@@ -55,21 +56,22 @@ class InProcessContext(tff.framework.SyncContext):
             try:
                 return program(arg)
             except NotInProcessError as error:
-                self._say_so(comp, error)
+                self._say_so(comp, str(error))
+            except tf.errors.InvalidArgumentError as error:
+                self._say_so(comp, _what_xla_refuses(error))
+                self._programs[id(comp)] = comp, None
         return self._fallback.invoke(comp, arg)
 
     def _program(self, comp: tff.framework.ConcreteComputation) -> Program | None:
         try:
             return build_program(comp)
         except Exception as error:  # whatever TFF says of what it can't split
-            self._say_so(comp, error)
+            self._say_so(comp, str(error))
             return None
 
-    def _say_so(
-        self, comp: tff.framework.ConcreteComputation, error: Exception
-    ) -> None:
+    def _say_so(self, comp: tff.framework.ConcreteComputation, reason: str) -> None:
         """Says once of a computation why it runs elsewhere."""
-        reason = str(error).partition("\n")[0]
+        reason = reason.partition("\n")[0]
         if (id(comp), reason) not in self._said:
             self._said.add((id(comp), reason))
             logging.getLogger(__name__).warning(
@@ -77,3 +79,19 @@ class InProcessContext(tff.framework.SyncContext):
                 comp.type_signature.compact_representation(),
                 reason,
             )
+
+
+def _what_xla_refuses(error: tf.errors.InvalidArgumentError) -> str:
+    """What XLA can't compile, though it is marked for XLA; shown when it runs.
+
+    Args:
+        error: Of any operation.
+
+    Returns:
+        The line of the message that names XLA. An error that doesn't come from
+        XLA is raised again.
+    """
+    lines = [line for line in error.message.splitlines() if "XLA" in line]
+    if not lines:
+        raise error
+    return lines[0]

@@ -48,7 +48,7 @@ def build_program(computation: tff.framework.ConcreteComputation) -> Program:
         return _plain(computation, signature.result)
     if signature.parameter is None:
         initial = tff.backends.mapreduce.get_state_initialization_computation(
-            computation, _as_traced()
+            computation, as_traced()
         )
         # The result's type from before the compilation knows Python's containers.
         return _plain(initial, signature.result)
@@ -62,7 +62,7 @@ def _is_federated(type_spec: tff.Type) -> bool:
     return isinstance(type_spec, tff.FederatedType)
 
 
-def _as_traced() -> tf.compat.v1.ConfigProto:
+def as_traced() -> tf.compat.v1.ConfigProto:
     """Keeps TFF from inlining functions, with which marks for XLA would go."""
     config = tf.compat.v1.ConfigProto()
     config.graph_options.rewrite_options.disable_meta_optimizer = True
@@ -146,7 +146,7 @@ def _round_function(
 ) -> Callable[[Sequence[tf.Tensor], tf.Tensor], list[tf.Tensor]]:
     """From the leaves of the state, and all datasets, to the result's leaves."""
     form = tff.backends.mapreduce.get_map_reduce_form_for_computation(
-        computation, _as_traced()
+        computation, as_traced()
     )
     if form.securely_aggregates_tensors:
         raise NotInProcessError("it aggregates securely, which needs a protocol.")
