@@ -21,7 +21,7 @@ from benchmarks.workloads import WORKLOADS, Problem, Workload
 from experiments import command_line
 
 _WORKLOADS = flags.DEFINE_list(
-    "workload", ["W1", "W2", "W3"], f"Workloads, of: {', '.join(WORKLOADS)}."
+    "workload", list(WORKLOADS), f"Workloads, of: {', '.join(WORKLOADS)}."
 )
 _ROUNDS = flags.DEFINE_integer(
     "rounds",
