@@ -89,18 +89,20 @@ def _configs() -> list[CaseStudyConfig]:
     scenario = SCENARIOS[_SCENARIO.value]
     given = {f.name: f.value for f in (_ROUNDS, _MAX_EPOCHS) if f.value is not None}
     first = _FIRST_SEED.value
-    if len(set(_LEVELS.value)) < len(_LEVELS.value):
-        command_line.usage_error("flag --levels: each level must be given once")
     try:
+        # As numbers, which name the folders: 0.5 and 0.50 are one.
+        levels = [float(level) for level in _LEVELS.value]
+        if len({f"{level:g}" for level in levels}) < len(levels):
+            raise ValueError("flag --levels: each level must be given once")
         return [
             CaseStudyConfig(
                 scenario=scenario.name,
-                heterogeneity=float(level),
+                heterogeneity=level,
                 seeds=tuple(range(first, first + _SEEDS.value)),
                 methods=("local", "fed_avg", "centralized"),
                 training=dataclasses.replace(scenario.training, **given),
             )
-            for level in _LEVELS.value
+            for level in levels
         ]
     except ValueError as error:
         command_line.usage_error(error)
