@@ -1,0 +1,42 @@
+"""The sweep's binary refuses levels that make no sense before it does anything."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("levels", "named"),
+    [
+        ("0.5,0.50", "--levels: each level must be given once"),  # one folder
+        ("0.3,0.3", "--levels: each level must be given once"),
+        ("much", "'much'"),
+        ("0,1.5", "`heterogeneity` must be between 0.0 and 1.0, got 1.5"),
+    ],
+)
+def test_bad_levels_get_one_line_and_exit_code_2(tmp_path, levels, named):
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "experiments.sweep_heterogeneity",
+            f"--output_dir={tmp_path / 'sweep'}",
+            f"--levels={levels}",
+        ],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert named in result.stderr
+    assert not (tmp_path / "sweep").exists()
