@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from tff_finance.client_work.batches import (
     LocalEpochs,
-    Table,
     institution_round_seed,
 )
+from tff_finance.institutions.rows import Table
 
 SEED = (3, 5)
 

@@ -4,10 +4,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
-from tff_finance.client_work.batches import LocalEpochs, Table
+from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.client_work.gradient_estimator import GradientEstimate
 from tff_finance.client_work.local_rule import LocalRule
 from tff_finance.client_work.local_training import LocalTraining
+from tff_finance.institutions.rows import Table
 
 RATE = 0.1
 X = np.array([[1.0], [2.0], [4.0], [8.0], [16.0]], np.float32)
@@ -34,9 +35,6 @@ def run(rule, optimizer, *, epochs=2, rows=5):
     training = LocalTraining(
         optimizer=optimizer, gradient_estimator=sum_of_batch, local_rule=rule
     )
-    plan = LocalEpochs(epochs=epochs, batch_size=2, shuffle=False).plan(
-        tf.constant(rows), tf.constant([0, 0])
-    )
     return training.run(
         trainable=(tf.constant(3.0),),
         non_trainable=(tf.constant(7.0),),
@@ -44,8 +42,9 @@ def run(rule, optimizer, *, epochs=2, rows=5):
             tf.convert_to_tensor, optimizer.initialize((tf.TensorSpec([]),))
         ),
         rule_state=(tf.constant(5.0),),
-        table=Table(tf.constant(X[:rows]), tf.constant(Y[:rows])),
-        plan=plan,
+        rows=Table(tf.constant(X[:rows]), tf.constant(Y[:rows])),
+        batches=LocalEpochs(epochs=epochs, batch_size=2, shuffle=False),
+        seed=tf.constant([0, 0]),
         finish=lambda result: result,
     )
 

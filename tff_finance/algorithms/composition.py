@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow_federated as tff
 
 from tff_finance.client_work import weights as weights_lib
+from tff_finance.institutions.examples import ExampleStore
 
 
 def compose(
@@ -12,6 +13,7 @@ def compose(
     *,
     weighting: tff.learning.ClientWeighting,
     aggregator: tff.aggregators.AggregationFactory | None,
+    store: ExampleStore | None = None,
     server_optimizer: tff.learning.optimizers.Optimizer,
 ) -> tff.learning.templates.LearningProcess:
     """Composes broadcast, client work, aggregation and a server optimizer.
@@ -24,6 +26,7 @@ def compose(
         aggregator: Defaults to the weighted mean. One that takes no weights, as
             for differential privacy, counts every institution, also those of
             weight 0, whose updates are 0.
+        store: That `client_work` was built for.
         server_optimizer: Takes the aggregated update as its gradient. Where that
             isn't finite, as when all weights are 0, model and optimizer stay as
             they are.
@@ -33,8 +36,15 @@ def compose(
         whatever the aggregator: an epsilon of the aggregator does not cover them.
 
     Raises:
-        ValueError: If `aggregator` takes no weights and `weighting` isn't uniform.
+        ValueError: If `aggregator` takes no weights and `weighting` isn't uniform,
+            or if it would see groups of institutions instead of institutions.
     """
+    if store and store.grouped and aggregator is not None:
+        raise ValueError(
+            f"`store` can't group institutions if there is an `aggregator`: a "
+            f"{type(aggregator).__name__} would take a group's mean for an "
+            "institution's update. Leave out one of them."
+        )
     weights_type = weights_lib.weights_type(model)
     factory = aggregator or tff.aggregators.MeanFactory()
     if not isinstance(factory, tff.aggregators.WeightedAggregationFactory):

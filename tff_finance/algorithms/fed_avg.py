@@ -15,6 +15,7 @@ from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.client_work.gradient_estimator import GradientEstimator
 from tff_finance.client_work.local_epochs_work import build_local_epochs_work
 from tff_finance.client_work.local_rule import LocalRule
+from tff_finance.institutions.examples import ExampleStore
 from tff_finance.institutions.state import InstitutionStateFiles
 
 
@@ -29,12 +30,13 @@ def build_fed_avg(
     gradient_estimator: GradientEstimator | None = None,
     local_rule: LocalRule | None = None,
     state_files: InstitutionStateFiles | None = None,
+    store: ExampleStore | None = None,
 ) -> tff.learning.templates.LearningProcess:
     """Builds FedAvg.
 
     `next`: `<S@SERVER, {B*}@CLIENTS> -> <S@SERVER, metrics@SERVER>`; `B` one
     institution's records, a sequence of exactly one element of
-    `institutions.examples.examples_type`.
+    `institutions.examples.examples_type`, or of the type that `store` gives.
 
     Args:
         model: Model without batch-coupled layers.
@@ -48,6 +50,8 @@ def build_fed_avg(
         gradient_estimator: Defaults to the gradient of the batch's mean loss.
         local_rule: Defaults to plain steps.
         state_files: Where a rule's institution state lies.
+        store: How clients get at their rows; defaults to `InMemory`. Groups need
+            the default aggregator.
 
     Returns:
         The learning process. Its hyperparameters include the client work's
@@ -61,11 +65,13 @@ def build_fed_avg(
         gradient_estimator=gradient_estimator,
         local_rule=local_rule,
         state_files=state_files,
+        store=store,
     )
     return compose(
         model,
         client_work,
         weighting=weighting,
         aggregator=aggregator,
+        store=store,
         server_optimizer=server_optimizer or tff.learning.optimizers.build_sgdm(1.0),
     )

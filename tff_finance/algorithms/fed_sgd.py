@@ -15,6 +15,7 @@ from tff_finance.client_work.gradient_estimator import GradientEstimator
 from tff_finance.client_work.whole_table_gradient_work import (
     build_whole_table_gradient_work,
 )
+from tff_finance.institutions.examples import ExampleStore
 
 
 def build_fed_sgd(
@@ -24,12 +25,13 @@ def build_fed_sgd(
     weighting: tff.learning.ClientWeighting = tff.learning.ClientWeighting.NUM_EXAMPLES,
     aggregator: tff.aggregators.AggregationFactory | None = None,
     gradient_estimator: GradientEstimator | None = None,
+    store: ExampleStore | None = None,
 ) -> tff.learning.templates.LearningProcess:
     """Builds FedSGD.
 
     `next`: `<S@SERVER, {B*}@CLIENTS> -> <S@SERVER, metrics@SERVER>`; `B` one
     institution's records, a sequence of exactly one element of
-    `institutions.examples.examples_type`.
+    `institutions.examples.examples_type`, or of the type that `store` gives.
 
     Args:
         model: Model without batch-coupled layers.
@@ -38,17 +40,23 @@ def build_fed_sgd(
         aggregator: Defaults to the weighted mean. One that takes no weights, as
             for differential privacy, needs `UNIFORM`.
         gradient_estimator: Defaults to the gradient of the mean loss.
+        store: How clients get at their rows; defaults to `InMemory`. Groups need
+            the default aggregator.
 
     Returns:
         The learning process.
     """
     client_work = build_whole_table_gradient_work(
-        model, weighting=weighting, gradient_estimator=gradient_estimator
+        model,
+        weighting=weighting,
+        gradient_estimator=gradient_estimator,
+        store=store,
     )
     return compose(
         model,
         client_work,
         weighting=weighting,
         aggregator=aggregator,
+        store=store,
         server_optimizer=server_optimizer,
     )

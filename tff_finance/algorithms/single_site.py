@@ -17,7 +17,6 @@ import tensorflow_federated as tff
 from tff_finance.client_work import weights as weights_lib
 from tff_finance.client_work.batches import (
     LocalEpochs,
-    Table,
     institution_round_seed,
 )
 from tff_finance.client_work.gradient_estimator import (
@@ -26,7 +25,8 @@ from tff_finance.client_work.gradient_estimator import (
 )
 from tff_finance.client_work.local_rule import LocalRule
 from tff_finance.client_work.local_training import LocalTraining, LocalTrainingResult
-from tff_finance.institutions.examples import examples_type
+from tff_finance.institutions.examples import ExampleStore, InMemory
+from tff_finance.institutions.rows import rows_of
 
 
 def build_single_site(
@@ -35,6 +35,7 @@ def build_single_site(
     optimizer: tff.learning.optimizers.Optimizer,
     batches: LocalEpochs,
     gradient_estimator: GradientEstimator | None = None,
+    store: ExampleStore | None = None,
 ) -> tff.learning.templates.LearningProcess:
     """Builds training at a single site.
 
@@ -47,6 +48,7 @@ def build_single_site(
         optimizer: Its state lasts for the whole training.
         batches: Epochs per round, batch size and order.
         gradient_estimator: Defaults to the gradient of the batch's mean loss.
+        store: How the site gets at its rows; defaults to `InMemory`.
 
     Returns:
         The learning process; hyperparameters are the optimizer's and `seed`.
@@ -58,14 +60,11 @@ def build_single_site(
     )
     initial_state = _build_initial_state(model, optimizer)
     state_type = initial_state.type_signature.result
-    data_type = tff.SequenceType(examples_type(weights_lib.num_features(model)))
+    num_features = weights_lib.num_features(model)
+    data_type = tff.SequenceType((store or InMemory()).element_type(num_features))
 
     @tf.function
     def train(state: Any, examples: Any) -> LocalTrainingResult:
-        num_rows = tf.shape(examples["x"])[0]
-        seed = institution_round_seed(
-            state["seed"], state["round"], examples["institution"]
-        )
         return training.run(
             trainable=tuple(state["weights"].trainable),
             non_trainable=tuple(state["weights"].non_trainable),
@@ -73,8 +72,11 @@ def build_single_site(
                 tf.convert_to_tensor, state["optimizer"]
             ),
             rule_state=(),
-            table=Table(examples["x"], examples["y"]),
-            plan=batches.plan(num_rows, seed),
+            rows=rows_of(examples, num_features),
+            batches=batches,
+            seed=institution_round_seed(
+                state["seed"], state["round"], examples["institution"]
+            ),
             finish=lambda result: result,
         )
 
@@ -82,7 +84,7 @@ def build_single_site(
     def site_update(state: Any, dataset: Any) -> Any:
         examples = dataset.get_single_element()
         result = train(state, examples)
-        num_rows = tf.shape(examples["x"])[0]
+        num_rows = rows_of(examples, num_features).num_rows
         return collections.OrderedDict(
             trainable=result.trainable,
             optimizer=result.optimizer_state,

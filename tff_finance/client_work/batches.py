@@ -6,20 +6,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tff_finance import checks
+from tff_finance.institutions.rows import Table
 
 _MOST_DOUBLINGS = 21  # times 1,024 rows of a batch is the most that int32 counts
-
-
-class Table(NamedTuple):
-    """Rows of an institution, or some of them.
-
-    Attributes:
-        x: Features, float32[n, features].
-        y: Labels, float32[n, 1].
-    """
-
-    x: tf.Tensor
-    y: tf.Tensor
 
 
 class BatchPlan(NamedTuple):
@@ -134,7 +123,46 @@ class LocalEpochs:
             batch_size=self.batch_size,
         )
 
-    def _order(self, num_rows: tf.Tensor, seed: tf.Tensor, epoch: int) -> tf.Tensor:
+    def shard_order(self, num_shards: tf.Tensor, seed: tf.Tensor) -> tf.Tensor | None:
+        """Order of an institution's shards, int32[epochs, shards]; None for theirs."""
+        if not self.shuffle:
+            return None
+        # Beside the epochs' numbers, which order the rows.
+        apart = tf.random.experimental.stateless_fold_in(seed, -1)
+        orders = [self._order(num_shards, apart, e) for e in range(self.epochs)]
+        return tf.stack(orders)
+
+    def plan_of_shard(
+        self,
+        num_rows: tf.Tensor,
+        seed: tf.Tensor,
+        *,
+        shard: tf.Tensor,
+        epoch: tf.Tensor,
+    ) -> BatchPlan:
+        """Plans one pass over one of an institution's shards.
+
+        Args:
+            num_rows: Rows of the shard, int32[].
+            seed: Of round and institution, int32[2].
+            shard: Its number, int32[].
+            epoch: The pass, int32[].
+
+        Returns:
+            The plan, of one epoch. The first shard has the order of a table that is
+            in memory.
+        """
+        own = tf.random.experimental.stateless_fold_in(seed, -1 - shard)
+        # `==` of tensors compares objects in the graphs that TFF traces.
+        seed = tf.where(tf.equal(shard, 0), seed, own)
+        order = self._order(num_rows, seed, epoch)[tf.newaxis] if self.shuffle else None
+        return BatchPlan(
+            order=order, num_rows=num_rows, epochs=1, batch_size=self.batch_size
+        )
+
+    def _order(
+        self, num_rows: tf.Tensor, seed: tf.Tensor, epoch: int | tf.Tensor
+    ) -> tf.Tensor:
         epoch_seed = tf.random.experimental.stateless_fold_in(seed, epoch)
         return tf.random.experimental.stateless_shuffle(tf.range(num_rows), epoch_seed)
 

@@ -13,7 +13,6 @@ from tff_finance.client_work import process
 from tff_finance.client_work import weights as weights_lib
 from tff_finance.client_work.batches import (
     LocalEpochs,
-    Table,
     institution_round_seed,
 )
 from tff_finance.client_work.gradient_estimator import (
@@ -22,7 +21,8 @@ from tff_finance.client_work.gradient_estimator import (
 )
 from tff_finance.client_work.local_rule import LocalRule
 from tff_finance.client_work.local_training import LocalTraining, LocalTrainingResult
-from tff_finance.institutions.examples import examples_type
+from tff_finance.institutions.examples import ExampleStore
+from tff_finance.institutions.rows import rows_of
 from tff_finance.institutions.state import InstitutionStateFiles
 
 Model = tff.learning.models.FunctionalModel
@@ -38,13 +38,14 @@ def build_local_epochs_work(
     gradient_estimator: GradientEstimator | None = None,
     local_rule: LocalRule | None = None,
     state_files: InstitutionStateFiles | None = None,
+    store: ExampleStore | None = None,
 ) -> tff.learning.templates.ClientWorkProcess:
     """Builds client work that returns each institution's weight delta.
 
     `next`: `<S@SERVER, {W}@CLIENTS, {B*}@CLIENTS> ->
     <S@SERVER, {ClientResult}@CLIENTS, metrics@SERVER>`; `W` model weights, `B`
-    one institution's records, a sequence of exactly one element of
-    `examples_type`; `S` as in `process.build_initial_state`.
+    one institution's records, a sequence of exactly one element of the type that
+    `store` gives, such as `examples_type`; `S` as in `process.build_initial_state`.
 
     The update is initial minus final trainable weights. The metrics' `loss` is
     the mean over rows and epochs, each batch judged before its step.
@@ -57,6 +58,7 @@ def build_local_epochs_work(
         gradient_estimator: Defaults to the gradient of the mean loss.
         local_rule: Defaults to plain steps.
         state_files: Where the rule's state lies; needed if it keeps any.
+        store: How clients get at their rows; defaults to `InMemory`.
 
     Returns:
         The client work.
@@ -67,6 +69,7 @@ def build_local_epochs_work(
     estimator = gradient_estimator or build_mean_gradient(model)
     rule = local_rule or LocalRule()
     spec = weights_lib.trainable_spec(model)
+    num_features = weights_lib.num_features(model)
     rule_spec = tuple(rule.state_spec(spec))
     if rule_spec and state_files is None:
         raise ValueError(
@@ -82,9 +85,8 @@ def build_local_epochs_work(
     def train(server_state: Any, weights: ModelWeights, examples: Any) -> Any:
         institution, number = examples["institution"], server_state["round"]
         rule_state = files.read(institution, number, rule_spec) if files else ()
-        num_rows = tf.shape(examples["x"])[0]
-        seed = institution_round_seed(server_state["seed"], number, institution)
-        plan = batches.plan(num_rows, seed)
+        rows = rows_of(examples, num_features)
+        num_rows = rows.num_rows
         global_weights = tuple(weights.trainable)
 
         def finish(trained: LocalTrainingResult) -> Any:
@@ -93,7 +95,7 @@ def build_local_epochs_work(
                 next_state = rule.next_state(
                     weights=trained.trainable,
                     global_weights=global_weights,
-                    num_steps=plan.num_steps,
+                    num_steps=trained.num_steps,
                     learning_rate=server_state["optimizer"]["learning_rate"],
                     state=rule_state,
                 )
@@ -123,8 +125,9 @@ def build_local_epochs_work(
                 optimizer, spec, server_state["optimizer"]
             ),
             rule_state=rule_state,
-            table=Table(examples["x"], examples["y"]),
-            plan=plan,
+            rows=rows,
+            batches=batches,
+            seed=institution_round_seed(server_state["seed"], number, institution),
             finish=finish,
         )
         if files:
@@ -134,13 +137,12 @@ def build_local_epochs_work(
     initial_state = process.build_initial_state(
         optimizer.get_hparams(optimizer.initialize(spec))
     )
-    state_type = initial_state.type_signature.result
-    data_type = tff.SequenceType(examples_type(weights_lib.num_features(model)))
-
-    @tff.tensorflow.computation(state_type, weights_lib.weights_type(model), data_type)
-    def client_update(server_state: Any, weights: Any, dataset: Any) -> Any:
-        return train(server_state, weights, dataset.get_single_element())
-
+    client_update = process.build_client_update(
+        train,
+        state_type=initial_state.type_signature.result,
+        model=model,
+        store=store,
+    )
     return process.build_client_work_process(initial_state, client_update)
 
 

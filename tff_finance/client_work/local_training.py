@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, TypeVar
 import tensorflow as tf
 import tensorflow_federated as tff
 
-from tff_finance.client_work.batches import BatchPlan, Table
+from tff_finance.client_work.batches import BatchPlan, LocalEpochs
 from tff_finance.client_work.gradient_estimator import GradientEstimator, Weights
 from tff_finance.client_work.local_rule import LocalRule
+from tff_finance.institutions.rows import Shards, Table
 from tff_finance.institutions.state import State
 
 T = TypeVar("T")
@@ -26,11 +27,13 @@ class LocalTrainingResult(NamedTuple):
         trainable: Trainable weights after the last step.
         optimizer_state: Of the local optimizer after the last step.
         loss_sum: Sum over steps of the batch's mean loss times its rows.
+        num_steps: Steps taken, int32[].
     """
 
     trainable: Weights
     optimizer_state: Any
     loss_sum: tf.Tensor
+    num_steps: tf.Tensor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,32 +57,35 @@ class LocalTraining:
         non_trainable: Weights,
         optimizer_state: Any,
         rule_state: State,
-        table: Table,
-        plan: BatchPlan,
+        rows: Table | Shards,
+        batches: LocalEpochs,
+        seed: tf.Tensor,
         finish: Callable[[LocalTrainingResult], T],
     ) -> T:
-        """Trains over the batches of `plan`, and finishes.
+        """Trains over an institution's batches, and finishes.
 
-        All of it is one function marked for XLA, which is several times faster
-        than TensorFlow's own loop; TFF's worker, which has no XLA, ignores the
-        mark. So estimator, rule, optimizer and `finish` are made of operations
-        on numbers; text and files stay outside.
+        The steps over a table are one function marked for XLA, which is several
+        times faster than TensorFlow's own loop; TFF's worker, which has no XLA,
+        ignores the mark. So estimator, rule, optimizer and `finish` are made of
+        operations on numbers; text and files stay outside.
 
         Args:
             trainable: Trainable weights at the start.
             non_trainable: Weights that stay as they are.
             optimizer_state: Of `optimizer`.
             rule_state: The institution's state, constant during the loop.
-            table: The institution's rows.
-            plan: The batches.
+            rows: The institution's. Of shards, each is read when its turn comes;
+                no batch goes across them.
+            batches: Epochs, batch size and order.
+            seed: Of round and institution, int32[2].
             finish: Called with weights, optimizer state and summed training loss.
 
         Returns:
             What `finish` returns.
         """
-        compiled = plan.batch_size <= _LARGEST_COMPILED_BATCH
-        if compiled:
-            plan, table = plan.padded(table)
+        start = LocalTrainingResult(
+            trainable, optimizer_state, tf.constant(0.0), tf.constant(0)
+        )
 
         def step(current: LocalTrainingResult, batch: Table) -> LocalTrainingResult:
             estimate = self.gradient_estimator(
@@ -94,26 +100,74 @@ class LocalTraining:
             optimizer_state, weights = self.optimizer.next(
                 current.optimizer_state, current.trainable, gradient
             )
-            rows = tf.cast(tf.shape(batch.y)[0], tf.float32)
+            batch_rows = tf.cast(tf.shape(batch.y)[0], tf.float32)
+            loss_sum = current.loss_sum + estimate.loss * batch_rows
             return LocalTrainingResult(
-                weights, optimizer_state, current.loss_sum + estimate.loss * rows
+                weights, optimizer_state, loss_sum, current.num_steps
             )
 
-        @tf.function(jit_compile=compiled, autograph=False)
-        def train() -> T:
-            start = LocalTrainingResult(trainable, optimizer_state, tf.constant(0.0))
-            return finish(_loop(step, start, table, plan))
-
-        return train()
+        if isinstance(rows, Table):
+            plan = batches.plan(rows.num_rows, seed)
+            return _run_plan(step, start, rows, plan, finish)
+        return finish(_run_shards(step, start, rows, batches, seed))
 
 
-def _loop(
-    step: Callable[[LocalTrainingResult, Table], LocalTrainingResult],
+_Step = Callable[[LocalTrainingResult, Table], LocalTrainingResult]
+
+
+def _run_plan(
+    step: _Step,
     start: LocalTrainingResult,
     table: Table,
     plan: BatchPlan,
+    finish: Callable[[LocalTrainingResult], T],
+) -> T:
+    """Takes the steps of a plan over one table."""
+    compiled = plan.batch_size <= _LARGEST_COMPILED_BATCH
+    if compiled:
+        plan, table = plan.padded(table)
+
+    @tf.function(jit_compile=compiled, autograph=False)
+    def train() -> T:
+        end = _loop(step, start, table, plan)
+        return finish(end._replace(num_steps=start.num_steps + plan.num_steps))
+
+    return train()
+
+
+def _run_shards(
+    step: _Step,
+    start: LocalTrainingResult,
+    shards: Shards,
+    batches: LocalEpochs,
+    seed: tf.Tensor,
 ) -> LocalTrainingResult:
-    """Takes the steps of a plan, epoch after epoch."""
+    """Takes the steps over all shards, one after the other, epoch after epoch."""
+    order = batches.shard_order(shards.num_shards, seed)
+
+    def visit(
+        number: tf.Tensor, current: LocalTrainingResult
+    ) -> tuple[tf.Tensor, LocalTrainingResult]:
+        epoch, shard = number // shards.num_shards, number % shards.num_shards
+        if order is not None:
+            shard = order[epoch, shard]
+        table = shards.read(shard)
+        plan = batches.plan_of_shard(table.num_rows, seed, shard=shard, epoch=epoch)
+        return number + 1, _run_plan(step, current, table, plan, lambda end: end)
+
+    _, end = tf.while_loop(
+        lambda number, _: number < batches.epochs * shards.num_shards,
+        visit,
+        (tf.constant(0), start),
+        parallel_iterations=1,
+    )
+    return end
+
+
+def _loop(
+    step: _Step, start: LocalTrainingResult, table: Table, plan: BatchPlan
+) -> LocalTrainingResult:
+    """Steps over the batches of a plan, epoch after epoch."""
 
     def run_epoch(
         epoch: tf.Tensor, current: LocalTrainingResult

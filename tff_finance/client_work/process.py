@@ -1,7 +1,7 @@
 """What all client work shares: server state, weights of updates, metrics."""
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,12 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_finance.client_work import weights as weights_lib
+from tff_finance.institutions.examples import ExampleStore, InMemory
 
 ClientResult = tff.learning.templates.ClientResult
+Sums = Mapping[str, tf.Tensor]
+UpdateInstitution = Callable[[Any, Any, Any], tuple[ClientResult, Sums]]
+"""From server state, weights and one institution's element."""
 
 
 def build_initial_state(hparams: Mapping[str, Any]) -> tff.Computation:
@@ -44,7 +48,7 @@ def client_result(
     num_rows: tf.Tensor,
     epochs: int,
     weighting: tff.learning.ClientWeighting,
-) -> tuple[ClientResult, Mapping[str, tf.Tensor]]:
+) -> tuple[ClientResult, Sums]:
     """Weighs an update and prepares the round's metrics.
 
     An institution without rows has weight 0. So has one whose update is not
@@ -78,6 +82,90 @@ def client_result(
         non_finite_updates=tf.cast(~finite, tf.int64),
     )
     return ClientResult(update, weight), sums
+
+
+def build_client_update(
+    update_institution: UpdateInstitution,
+    *,
+    state_type: tff.Type,
+    model: tff.learning.models.FunctionalModel,
+    store: ExampleStore | None,
+) -> tff.Computation:
+    """Builds `(<S, W, B*> -> <ClientResult, sums>)`, a client's part of a round.
+
+    Args:
+        update_institution: Returns what `client_result` makes.
+        state_type: `S`, as in `build_initial_state`.
+        model: Gives `W` and the width of the tables.
+        store: Gives `B`; defaults to `InMemory`. If it groups institutions, a
+            client's members train one after the other, and it reports the mean of
+            their updates with the sum of their weights.
+
+    Returns:
+        The computation.
+    """
+    store = store or InMemory()
+    element_type = store.element_type(weights_lib.num_features(model))
+
+    @tff.tensorflow.computation(
+        state_type, weights_lib.weights_type(model), tff.SequenceType(element_type)
+    )
+    def client_update(state: Any, weights: Any, dataset: Any) -> Any:
+        element = dataset.get_single_element()
+        if not store.grouped:
+            return update_institution(state, weights, element)
+        return _group_result(
+            element,
+            weights_lib.trainable_spec(model),
+            lambda member: update_institution(state, weights, member),
+        )
+
+    return client_update
+
+
+def _group_result(
+    group: Any,
+    spec: Sequence[tf.TensorSpec],
+    update_member: Callable[[Any], tuple[ClientResult, Sums]],
+) -> tuple[ClientResult, Sums]:
+    """The mean of the members' updates, the sum of all else.
+
+    Args:
+        group: The members' elements, stacked.
+        spec: Of the trainable weights.
+        update_member: From a member's element.
+
+    Returns:
+        What `client_result` makes, of the whole group.
+    """
+
+    def add_member(number: tf.Tensor, total: Any) -> Any:
+        member = tf.nest.map_structure(lambda t: t[number], group)
+        result, sums = update_member(member)
+        weight = result.update_weight
+        update = tuple(u * weight for u in result.update)
+        return number + 1, tf.nest.map_structure(
+            tf.add, total, (update, weight, dict(sums))
+        )
+
+    nothing, no_sums = client_result(
+        tuple(tf.zeros(leaf.shape, leaf.dtype) for leaf in spec),
+        loss_sum=tf.constant(0.0),
+        num_rows=tf.constant(0),
+        epochs=1,
+        weighting=tff.learning.ClientWeighting.NUM_EXAMPLES,
+    )
+    zero = (nothing.update, nothing.update_weight, dict(no_sums))
+    members = tf.size(group["institution"])
+    _, (update, weight, sums) = tf.while_loop(
+        lambda number, _: number < members,
+        add_member,
+        (tf.constant(0), tf.nest.map_structure(tf.zeros_like, zero)),
+        parallel_iterations=1,
+    )
+    mean = tuple(tf.math.divide_no_nan(u, weight) for u in update)
+    ordered = collections.OrderedDict((name, sums[name]) for name in no_sums)
+    return ClientResult(mean, weight), ordered
 
 
 def build_client_work_process(

@@ -1,12 +1,14 @@
 """Dense examples: the form in which an institution's rows enter TFF.
 
 A client's dataset is a sequence with one element, the institution's whole
-encoded table. Minibatches are cut inside the client's graph: a `tf.data`
-pipeline of small batches takes several times longer per round.
+encoded table, or, in `shards`, the names of its files. Minibatches are cut inside
+the client's graph: a `tf.data` pipeline of small batches takes several times longer
+per round.
 """
 
 import collections
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -72,3 +74,34 @@ def examples_type(num_features: int) -> tff.StructWithPythonType:
 def client_dataset(examples: Examples) -> tf.data.Dataset:
     """A client's dataset: one element, the whole table. Built once per run."""
     return tf.data.Dataset.from_tensors(examples)
+
+
+class ExampleStore(Protocol):
+    """How clients get at their rows: with the call, or from files."""
+
+    @property
+    def grouped(self) -> bool:
+        """Whether a client stands for several institutions."""
+        ...
+
+    def element_type(self, num_features: int) -> tff.Type:
+        """The TFF type of one institution's element, for tables of this width."""
+        ...
+
+    def client_dataset(self, examples: Examples) -> tf.data.Dataset:
+        """A client's dataset: one element of that type. Built once per run."""
+        ...
+
+
+class InMemory:
+    """Rows are in the element: best where the rounds run in this process."""
+
+    grouped = False
+
+    def element_type(self, num_features: int) -> tff.Type:
+        """As `examples_type`."""
+        return examples_type(num_features)
+
+    def client_dataset(self, examples: Examples) -> tf.data.Dataset:
+        """As the function of this name."""
+        return client_dataset(examples)

@@ -11,6 +11,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_federated as tff
 
+from tff_finance.institutions.rows import Table, rows_of, sum_over
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ValidationResult:
@@ -39,28 +41,18 @@ def build_federated_validation(
         model: Its output is one logit per row, float32[n, 1].
         weights_type: `W`, model weights.
         element_type: `B`, one institution's records; its dataset is a sequence
-            of exactly one.
+            of exactly one; of `examples_type` or `shards_type`.
 
     Returns:
         The computation; sums are float64 and int64.
     """
     data_type = tff.SequenceType(element_type)
+    num_features = int(model.input_spec["x"].shape[-1])
 
     @tff.tensorflow.computation(weights_type, data_type)
     def client_sums(weights: Any, dataset: Any) -> Any:
-        element = dataset.get_single_element()
-        logits = model.predict_on_batch(
-            model_weights=(tuple(weights.trainable), tuple(weights.non_trainable)),
-            x=element["x"],
-            training=False,
-        )
-        losses = tf.nn.sigmoid_cross_entropy_with_logits(element["y"], logits)
-        correct = tf.equal(logits >= 0.0, element["y"] > 0.5)  # noqa: PLR2004
-        return collections.OrderedDict(
-            log_loss_sum=tf.reduce_sum(tf.cast(losses, tf.float64)),
-            correct=tf.reduce_sum(tf.cast(correct, tf.int64)),
-            rows=tf.shape(logits, tf.int64)[0],
-        )
+        rows = rows_of(dataset.get_single_element(), num_features)
+        return sum_over(rows, lambda table: _sums(model, weights, table))
 
     @tff.federated_computation(
         tff.FederatedType(weights_type, tff.SERVER),
@@ -71,6 +63,24 @@ def build_federated_validation(
         return tff.federated_sum(sums)
 
     return validate
+
+
+def _sums(
+    model: tff.learning.models.FunctionalModel, weights: Any, table: Table
+) -> collections.OrderedDict[str, tf.Tensor]:
+    """Over the rows of a table."""
+    logits = model.predict_on_batch(
+        model_weights=(tuple(weights.trainable), tuple(weights.non_trainable)),
+        x=table.x,
+        training=False,
+    )
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(table.y, logits)
+    correct = tf.equal(logits >= 0.0, table.y > 0.5)  # noqa: PLR2004
+    return collections.OrderedDict(
+        log_loss_sum=tf.reduce_sum(tf.cast(losses, tf.float64)),
+        correct=tf.reduce_sum(tf.cast(correct, tf.int64)),
+        rows=tf.shape(logits, tf.int64)[0],
+    )
 
 
 def validation_result(sums: Any) -> ValidationResult:
