@@ -1,6 +1,8 @@
 """Who takes part. Nothing but NumPy is imported before a contestant is built."""
 
 import contextlib
+import pathlib
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -35,11 +37,14 @@ def _ours(workload: Workload, problem: Problem) -> Iterator[Contestant]:
 
 @contextlib.contextmanager
 def _ours_on_tff(workload: Workload, problem: Problem) -> Iterator[Contestant]:
-    from benchmarks.learning_process import dense_fed_avg
+    from benchmarks.learning_process import fed_avg_by_file
     from tff_finance.runtime import local
 
-    with local.execution_context():
-        yield dense_fed_avg(workload, problem)
+    with (
+        local.execution_context(),
+        tempfile.TemporaryDirectory(prefix="benchmark_") as directory,
+    ):
+        yield fed_avg_by_file(workload, problem, pathlib.Path(directory))
 
 
 @contextlib.contextmanager

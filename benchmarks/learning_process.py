@@ -1,6 +1,7 @@
 """Contestants that are TFF learning processes: ours, and TFF's own FedAvg."""
 
 import collections
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +18,17 @@ from benchmarks.workloads import (
 )
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.client_work.batches import LocalEpochs
-from tff_finance.institutions.examples import client_dataset, dense_examples
+from tff_finance.institutions.examples import (
+    ExampleStore,
+    InMemory,
+    dense_examples,
+)
+from tff_finance.institutions.shards import ShardFiles
 from tff_finance.tasks.keras_models import functional_model
 from tff_finance.tasks.risk import build_risk_model
+
+# Clients of a round on TFF's runtime that don't yet cost more than their training.
+_FEW_CLIENTS = 4
 
 
 class LearningProcessRounds:
@@ -49,18 +58,57 @@ class LearningProcessRounds:
         self._state = self._process.next(self._state, data).state
 
 
+class GroupedRounds(LearningProcessRounds):
+    """Rounds in which each client stands for some of the cohort's institutions."""
+
+    def __init__(self, *arguments: Any, store: ShardFiles, clients: int) -> None:
+        super().__init__(*arguments)
+        self._store = store
+        self._clients = clients
+
+    def next_round(self, cohort: Sequence[int]) -> None:
+        """Calls `process.next` on groups of the cohort's datasets."""
+        data = [self._datasets[i] for i in cohort]
+        groups = self._store.groups(data, -(-len(data) // self._clients))
+        self._state = self._process.next(self._state, groups).state
+
+
 def dense_fed_avg(workload: Workload, problem: Problem) -> LearningProcessRounds:
     """This package's FedAvg; the caller's execution context decides where it runs."""
-    process = build_fed_avg(
+    store = InMemory()
+    return LearningProcessRounds(
+        _fed_avg(workload, store), _datasets(problem, store), problem.weights
+    )
+
+
+def fed_avg_by_file(
+    workload: Workload, problem: Problem, directory: pathlib.Path
+) -> LearningProcessRounds:
+    """The same on rows by file; many institutions in a few groups."""
+    grouped = workload.cohort_size > _FEW_CLIENTS
+    store = ShardFiles(directory, grouped=grouped)
+    arguments = _fed_avg(workload, store), _datasets(problem, store), problem.weights
+    if grouped:
+        return GroupedRounds(*arguments, store=store, clients=_FEW_CLIENTS)
+    return LearningProcessRounds(*arguments)
+
+
+def _fed_avg(
+    workload: Workload, store: ExampleStore
+) -> tff.learning.templates.LearningProcess:
+    return build_fed_avg(
         _model(workload),
         client_optimizer=tff.learning.optimizers.build_sgdm(LEARNING_RATE),
         batches=LocalEpochs(epochs=1, batch_size=workload.batch_size, shuffle=False),
+        store=store,
     )
-    datasets = [
-        client_dataset(dense_examples(x, y, institution=f"institution_{number}"))
+
+
+def _datasets(problem: Problem, store: ExampleStore) -> list[tf.data.Dataset]:
+    return [
+        store.client_dataset(dense_examples(x, y, institution=f"institution_{number}"))
         for number, (x, y) in enumerate(zip(problem.x, problem.y, strict=True))
     ]
-    return LearningProcessRounds(process, datasets, problem.weights)
 
 
 def stock_fed_avg(workload: Workload, problem: Problem) -> LearningProcessRounds:

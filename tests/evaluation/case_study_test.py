@@ -11,7 +11,9 @@ from tff_finance import checks
 from tff_finance.datasets import scenarios
 from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
 from tff_finance.evaluation import case_study
+from tff_finance.evaluation import methods as methods_lib
 from tff_finance.evaluation.summary import build_summary
+from tff_finance.institutions.examples import InMemory
 from tff_finance.preprocessing.consortium import encode_consortium
 from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
 from tff_finance.records.run_folder import RunFolder
@@ -125,14 +127,42 @@ def test_seeds_share_traced_computations(monkeypatch):
     built = []
     build_methods = case_study.build_methods
 
-    def counting(*arguments):
+    def counting(*arguments, **options):
         built.append(arguments)
-        return build_methods(*arguments)
+        return build_methods(*arguments, **options)
 
     monkeypatch.setattr(case_study, "build_methods", counting)
     record = run(seeds=(0, 1, 2), methods=("gradient_boosting",))
     assert {row.seed for row in record.runs} == {0, 1, 2}
     assert len({arguments[1] for arguments in built}) == len(built)
+
+
+def test_on_tffs_runtime_rows_come_by_file(tmp_path, monkeypatch):
+    """From the run's own folder while it runs; the results are the same."""
+    seen = []
+    training = methods_lib.train
+
+    def spying(*arguments, **options):
+        seen.append(len(list(tmp_path.glob("checkpoints/scratch/table_*/shard_*"))))
+        return training(*arguments, **options)
+
+    monkeypatch.setattr(methods_lib, "train", spying)
+    folder = RunFolder(directory=tmp_path)
+    methods = ("fed_avg", "centralized")
+    asked = config(seeds=(0,), methods=methods, runtime="tff")
+    with folder.claim(config=asked.to_mapping(), versions={}):
+        by_file = case_study.run_case_study(
+            asked, report_progress=lambda _: None, folder=folder
+        )
+    assert seen == [6, 4]  # of each bank; of the pool and each bank's validation
+    assert not (tmp_path / "checkpoints" / "scratch").exists()
+    in_memory = run(seeds=(0,), methods=methods)
+    assert [row.round for row in by_file.curves] == [r.round for r in in_memory.curves]
+    np.testing.assert_allclose(
+        [row.training_loss for row in by_file.curves],
+        [row.training_loss for row in in_memory.curves],
+        rtol=1e-5,
+    )
 
 
 def test_a_seed_draws_tables_that_only_it_draws():
@@ -190,7 +220,7 @@ def test_nothing_before_the_final_evaluation_reads_test_rows():
         assert not np.array_equal(rows["x"], clean.test[name]["x"])
     probes = clean.training[0].validation["x"]
     width = len(clean.encoder.feature_names)
-    methods = case_study.build_methods(METHODS, width, TRAINING)
+    methods = case_study.build_methods(METHODS, width, TRAINING, store=InMemory())
     for method in methods:
         left, right = (
             method.fit(consortium.training, seed=0) for consortium in (clean, spoilt)

@@ -9,7 +9,7 @@ from tff_finance.evaluation.gradient_boosting import GradientBoosting
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.evaluation.methods import pooled, upload_run
 from tff_finance.evaluation.scorers import boosting_scorer, keras_scorer
-from tff_finance.institutions.examples import dense_examples
+from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.config import METHODS, TrainingConfig
 from tff_finance.tasks import keras_models
@@ -48,7 +48,7 @@ def institutions():
 @pytest.fixture(scope="module")
 def fitted(tff_context, institutions):
     del tff_context
-    methods = build_methods(METHODS, FEATURES, TRAINING)
+    methods = build_methods(METHODS, FEATURES, TRAINING, store=InMemory())
     return {method.name: method.fit(institutions, seed=6) for method in methods}
 
 
@@ -123,7 +123,7 @@ def test_pooled_rows(institutions):
 
 def test_local_model_is_the_same_whoever_else_takes_part(tff_context, institutions):
     del tff_context
-    (local,) = build_methods(("local",), FEATURES, TRAINING)
+    (local,) = build_methods(("local",), FEATURES, TRAINING, store=InMemory())
     together = local.fit(institutions, seed=6)
     alone = local.fit(institutions[1:], seed=6)
     x = institutions[0].train["x"]
@@ -171,4 +171,4 @@ def test_keras_scorer_has_the_given_weights(institutions):
 def test_unknown_method_is_refused(tff_context):
     del tff_context
     with pytest.raises(ValueError, match="`names` has no method 'magic'"):
-        build_methods(("magic",), FEATURES, TRAINING)
+        build_methods(("magic",), FEATURES, TRAINING, store=InMemory())

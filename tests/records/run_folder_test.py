@@ -231,6 +231,15 @@ def test_one_process_at_a_time(folder):
     assert ask_another_process(folder) == ["claimed", "claimed"]
 
 
+def test_scratch_is_empty_at_first_and_gone_afterwards(folder):
+    left = folder.directory / "checkpoints" / "scratch" / "of_a_killed_process"
+    left.mkdir(parents=True)
+    with folder.scratch() as directory:
+        assert list(directory.iterdir()) == []
+        (directory / "file").touch()
+    assert not directory.exists()
+
+
 def test_negative_seconds_are_refused(tmp_path):
     with pytest.raises(ValueError, match="`checkpoint_seconds` must be at least 0"):
         RunFolder(directory=tmp_path, checkpoint_seconds=-1.0)

@@ -1,8 +1,11 @@
 """The bank case study: scenario, methods and seeds in, run record out."""
 
+import contextlib
 import dataclasses
+import pathlib
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -15,7 +18,9 @@ from tff_finance.evaluation.feature_means import feature_rows
 from tff_finance.evaluation.judging import judge
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.evaluation.methods import Method
+from tff_finance.institutions.examples import ExampleStore, InMemory
 from tff_finance.institutions.institution import Institution, split_at_random
+from tff_finance.institutions.shards import ShardFiles
 from tff_finance.preprocessing.consortium import Consortium, encode_consortium
 from tff_finance.preprocessing.statistics import exchanged_types
 from tff_finance.records.config import CaseStudyConfig
@@ -58,22 +63,37 @@ def run_case_study(
             done can't be used.
     """
     scenario = SCENARIOS[config.scenario]
-    study = _CaseStudy(
-        config=config,
-        scenario=dataclasses.replace(
-            scenario, heterogeneity=config.heterogeneity, law=law or scenario.law
-        ),
-        report_progress=report_progress,
-        folder=folder,
-    )
-    seeds: list[RunRecord] = []
-    for seed in config.seeds:
-        done, record = study.run_seed(seed)
-        seeds.append(record)
-        # Where nothing is new, the folder's record may have later seeds as well.
-        if folder and (not done or seed == config.seeds[-1]):
-            folder.write_record(join_rows(seeds))
+    with _example_store(config.runtime, folder) as store:
+        study = _CaseStudy(
+            config=config,
+            scenario=dataclasses.replace(
+                scenario, heterogeneity=config.heterogeneity, law=law or scenario.law
+            ),
+            report_progress=report_progress,
+            folder=folder,
+            store=store,
+        )
+        seeds: list[RunRecord] = []
+        for seed in config.seeds:
+            done, record = study.run_seed(seed)
+            seeds.append(record)
+            # Where nothing is new, the folder's record may have later seeds as well.
+            if folder and (not done or seed == config.seeds[-1]):
+                folder.write_record(join_rows(seeds))
     return join_rows(seeds)
+
+
+@contextlib.contextmanager
+def _example_store(runtime: str, folder: RunFolder | None) -> Iterator[ExampleStore]:
+    """In memory where the rounds run in this process, else by file."""
+    if runtime == "in_process":
+        yield InMemory()
+    elif folder:
+        with folder.scratch() as directory:
+            yield ShardFiles(directory)
+    else:
+        with tempfile.TemporaryDirectory(prefix="tff_finance_") as name:
+            yield ShardFiles(pathlib.Path(name))
 
 
 class _CaseStudy:
@@ -86,11 +106,13 @@ class _CaseStudy:
         scenario: Scenario,
         report_progress: Callable[[str], None],
         folder: RunFolder | None,
+        store: ExampleStore,
     ) -> None:
         self._config = config
         self._scenario = scenario
         self._report_progress = report_progress
         self._folder = folder
+        self._store = store
         self._header = _empty_record(config, scenario)
         # Computations are built once for all seeds. The encoder's width may differ
         # between seeds, where a rare category or a missing value occurs in one only.
@@ -148,7 +170,7 @@ class _CaseStudy:
         width = len(consortium.encoder.feature_names)
         if width not in self._methods:
             self._methods[width] = build_methods(
-                self._config.methods, width, self._config.training
+                self._config.methods, width, self._config.training, store=self._store
             )
         return self._methods[width]
 

@@ -16,7 +16,7 @@ from tff_finance.evaluation.methods import (
     Local,
     Method,
 )
-from tff_finance.institutions.examples import examples_type
+from tff_finance.institutions.examples import ExampleStore
 from tff_finance.metrics.validation import build_federated_validation
 from tff_finance.records.config import TrainingConfig
 from tff_finance.tasks import keras_models
@@ -25,7 +25,11 @@ from tff_finance.training.progress import StoppingRule
 
 
 def build_methods(
-    names: tuple[str, ...], num_features: int, training: TrainingConfig
+    names: tuple[str, ...],
+    num_features: int,
+    training: TrainingConfig,
+    *,
+    store: ExampleStore,
 ) -> list[Method]:
     """Builds the methods; local and centralized share their computations."""
 
@@ -38,12 +42,13 @@ def build_methods(
     validation = build_federated_validation(
         model,
         weights_type=weights_lib.weights_type(model),
-        element_type=examples_type(num_features),
+        element_type=store.element_type(num_features),
     )
     single_site = build_single_site(
         model,
         optimizer=_sgd(training.client_learning_rate),
         batches=LocalEpochs(epochs=1, batch_size=training.batch_size),
+        store=store,
     )
 
     def learner(
@@ -54,6 +59,7 @@ def build_methods(
             build_keras_model=build_keras_model,
             validation=validation,
             stopping=stopping,
+            store=store,
         )
 
     def build(name: str) -> Method:
@@ -69,7 +75,7 @@ def build_methods(
                 return Federated(
                     name=name,
                     learner=learner(
-                        _fed_avg(model, training),
+                        _fed_avg(model, training, store),
                         StoppingRule(
                             max_rounds=training.rounds, patience=training.patience
                         ),
@@ -79,7 +85,7 @@ def build_methods(
                 return Federated(
                     name=name,
                     learner=learner(
-                        _fed_sgd(model, training),
+                        _fed_sgd(model, training, store),
                         StoppingRule(
                             max_rounds=training.fed_sgd_rounds,
                             patience=training.fed_sgd_patience,
@@ -96,7 +102,9 @@ def build_methods(
 
 
 def _fed_avg(
-    model: tff.learning.models.FunctionalModel, training: TrainingConfig
+    model: tff.learning.models.FunctionalModel,
+    training: TrainingConfig,
+    store: ExampleStore,
 ) -> tff.learning.templates.LearningProcess:
     return build_fed_avg(
         model,
@@ -105,16 +113,20 @@ def _fed_avg(
             epochs=training.local_epochs, batch_size=training.batch_size
         ),
         weighting=_weighting(training),
+        store=store,
     )
 
 
 def _fed_sgd(
-    model: tff.learning.models.FunctionalModel, training: TrainingConfig
+    model: tff.learning.models.FunctionalModel,
+    training: TrainingConfig,
+    store: ExampleStore,
 ) -> tff.learning.templates.LearningProcess:
     return build_fed_sgd(
         model,
         server_optimizer=_sgd(training.fed_sgd_learning_rate),
         weighting=_weighting(training),
+        store=store,
     )
 
 

@@ -13,7 +13,11 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_finance.evaluation.scorers import Scorer, keras_scorer
-from tff_finance.institutions.examples import Examples, client_dataset, dense_examples
+from tff_finance.institutions.examples import (
+    Examples,
+    ExampleStore,
+    dense_examples,
+)
 from tff_finance.metrics.validation import validation_result
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.run_record import CurveRow, RunRow
@@ -76,12 +80,14 @@ class Learner:
         build_keras_model: The model that it trains, from a seed.
         validation: `<W@SERVER, {B*}@CLIENTS> -> sums@SERVER`.
         stopping: When training ends.
+        store: That process and validation were built for.
     """
 
     process: tff.learning.templates.LearningProcess
     build_keras_model: BuildKerasModel
     validation: tff.Computation
     stopping: StoppingRule
+    store: ExampleStore
 
     def train(
         self,
@@ -96,12 +102,14 @@ class Learner:
         """Trains on `train_sets`, one client each; stops on `validation_sets`."""
         return train(
             self.process,
-            [client_dataset(examples) for examples in train_sets],
+            [self.store.client_dataset(examples) for examples in train_sets],
             initial_weights=keras_models.initial_weights(
                 lambda: self.build_keras_model(seed)
             ),
             seed=seed,
-            validate=self._validate([client_dataset(e) for e in validation_sets]),
+            validate=self._validate(
+                [self.store.client_dataset(e) for e in validation_sets]
+            ),
             stopping=self.stopping,
             label=label,
             checkpoints=folder.checkpoints(model) if folder else None,

@@ -119,6 +119,17 @@ class RunFolder:
         """The folder for the state of a part's training; gone when it is finished."""
         return self._checkpoints / part / "training"
 
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[pathlib.Path]:
+        """A folder of this process alone: empty now, and gone afterwards."""
+        directory = self._checkpoints / "scratch"
+        _delete(directory)
+        directory.mkdir(parents=True)
+        try:
+            yield directory
+        finally:
+            _delete(directory)
+
     def write_record(self, record: RunRecord) -> None:
         """Writes the record of all parts so far."""
         record.write(self.directory / "record")

@@ -16,6 +16,7 @@ from tff_finance import checks
 from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.metrics.validation import ValidationResult
 from tff_finance.training.checkpoints import Checkpoints
+from tff_finance.training.cohorts import ClientDataOfRound
 from tff_finance.training.keeper import Keeper
 from tff_finance.training.progress import (
     CurvePoint,
@@ -55,7 +56,7 @@ class TrainingDivergedError(checks.RunFailedError):
 
 def train(
     process: tff.learning.templates.LearningProcess,
-    client_data: Sequence[tf.data.Dataset],
+    client_data: Sequence[tf.data.Dataset] | ClientDataOfRound,
     *,
     initial_weights: ModelWeights,
     seed: int,
@@ -73,7 +74,8 @@ def train(
 
     Args:
         process: Its hyperparameters have `client_work.seed`.
-        client_data: One dataset per institution, the same in every round.
+        client_data: One dataset per institution, the same in every round; or the
+            datasets of a round by its number, as `cohorts.cohort_data` gives them.
         initial_weights: Where training begins.
         seed: Orders the batches.
         validate: Judges global weights on validation rows.
@@ -118,9 +120,10 @@ def train(
         ) as bar,
     ):
         while (stopped_by := progress.stopped_by(stopping)) is None:
-            output = process.next(progress.state, client_data)
-            progress.state = output.state
             number = progress.round + 1
+            data = client_data(progress.round) if callable(client_data) else client_data
+            output = process.next(progress.state, data)
+            progress.state = output.state
             weights = validation = None
             if stopping.validates(number):
                 weights = process.get_model_weights(output.state)
