@@ -20,7 +20,7 @@ def code_texts(values: pd.Series) -> pd.Series:
         categorical.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
-        found, codes = values.cat.categories, values.cat.codes
+        found, codes = values.cat.categories, values.cat.codes.to_numpy()
     elif values.dtype != object:
         codes, found = pd.factorize(values)
     elif pd.api.types.infer_dtype(values, skipna=True) in {"string", "empty"}:
@@ -30,11 +30,10 @@ def code_texts(values: pd.Series) -> pd.Series:
     texts = [_text(value) for value in found]
     if len(set(texts)) < len(texts):  # categories 1 and "1"
         return values.astype(object).map(_text, na_action="ignore")
-    return pd.Series(
-        pd.Categorical.from_codes(codes, categories=texts),
-        index=values.index,
-        name=values.name,
+    categorical = pd.Categorical.from_codes(
+        codes.tolist(), dtype=pd.CategoricalDtype(texts)
     )
+    return pd.Series(categorical, index=values.index, name=values.name)
 
 
 def _text(value: object) -> str:

@@ -117,10 +117,9 @@ class Contract:
         known = {*map(str, table.columns), *other_columns}
         faults = list(door.rename_faults(known))
         try:
-            # Rows are counted, not named: after a shuffle their index says nothing.
-            door.schema().validate(prepared.reset_index(drop=True), lazy=True)
+            door.schema().validate(prepared, lazy=True)
         except pandera.errors.SchemaErrors as error:
-            faults += fault_lines(error.failure_cases, arrived, door.form, known)
+            faults += fault_lines(error.failure_cases, door, arrived, prepared, known)
         if faults:
             raise ContractError(institution, self.name, faults)
         valid = door.admitted(prepared)

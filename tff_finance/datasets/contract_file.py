@@ -7,7 +7,7 @@ the same form and back, which JSON can hold beside a trained model.
 import pathlib
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pydantic
 
@@ -29,7 +29,7 @@ from tff_finance.datasets.near_misses import did_you_mean
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 
 class ContractFileError(ValueError):
@@ -166,7 +166,7 @@ def _faults(error: pydantic.ValidationError, content: Mapping[str, Any]) -> list
             got = repr(value["kind"]) if "kind" in value else "nothing"
             faults[f"{where}.kind"] = f"expected 'numeric' or 'categorical', got {got}"
         elif kind == "value_error":
-            faults[where] = str(each["ctx"]["error"])
+            faults[where] = each["msg"].removeprefix("Value error, ")
         else:
             text = _EXPECTED.get(kind) or each["msg"].removeprefix("Input should be ")
             before = f"{expected[where]} or " if where in expected else ""
@@ -180,7 +180,7 @@ def _place(
 ) -> tuple[str, type[Table]]:
     """Where in the file pydantic's location is, and the keys known there."""
     table: type[Table] = ContractTable
-    where, here = "", content
+    where, here = "", cast(Any, content)
     for depth, part in enumerate(loc):
         if depth == _TAG_DEPTH and loc[0] == "columns":
             table = NumericTable if part == "numeric" else CategoricalTable

@@ -20,9 +20,9 @@ from tff_finance.datasets.columns import (
     LabelColumn,
     NumericColumn,
 )
-from tff_finance.datasets.faults import NOT_A_NUMBER
 from tff_finance.datasets.institution_format import InstitutionFormat
 from tff_finance.datasets.near_misses import did_you_mean
+from tff_finance.datasets.rules import NUMBERS, PRESENT, Rule, between, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,10 +71,25 @@ class Door:
                 prepared[column.name] = self._prepared(table[column.name], column)
         return prepared
 
+    def rules(self) -> dict[str, list[Rule]]:
+        """By column, the rules of a table that `in_contract_units` returned."""
+        rules = {}
+        for column in (*self.columns, self.label):
+            if isinstance(column, NumericColumn):
+                limits = between(column.minimum, column.maximum, column.unit)
+                rules[column.name] = [NUMBERS, limits]
+            else:
+                rules[column.name] = [self._listed(column)]
+            if isinstance(column, LabelColumn) or not column.allow_missing:
+                rules[column.name].append(PRESENT)
+        return rules
+
     def schema(self) -> pa.DataFrameSchema:
-        """The pandera schema of a table that `in_contract_units` returned."""
-        columns = {column.name: self._column_schema(column) for column in self.columns}
-        columns[self.label.name] = self._label_schema()
+        """The pandera schema of these rules."""
+        columns = {
+            name: pa.Column(checks=[rule.check() for rule in rules], nullable=True)
+            for name, rules in self.rules().items()
+        }
         # One of two columns of the same name would have to be chosen.
         return pa.DataFrameSchema(columns, unique_column_names=True)
 
@@ -104,51 +119,26 @@ class Door:
         is_text = isinstance(column.positive, str) or column.name in self.form.codes
         return code_texts(values) if is_text else values
 
-    def _column_schema(self, column: Column) -> pa.Column:
+    def _listed(self, column: CategoricalColumn | LabelColumn) -> Rule:
+        codes = self.form.codes.get(column.name)
+        if codes is not None:
+            text = f"must be a code that its format maps, {', '.join(codes)}"
+            return one_of(codes, text)
         if isinstance(column, CategoricalColumn):
-            text = f"must be one of {', '.join(column.levels)}"
-            check = self._allowed(column.name, column.levels, text)
-            return pa.Column(checks=[check], nullable=column.allow_missing)
-        return pa.Column(
-            checks=[
-                pa.Check(pd.api.types.is_numeric_dtype, error=NOT_A_NUMBER),
-                pa.Check(
-                    lambda values: values.between(column.minimum, column.maximum),
-                    error=f"must be between {column.minimum:g} and "
-                    f"{column.maximum:g} {column.unit}",
-                ),
-            ],
-            nullable=column.allow_missing,
-        )
-
-    def _label_schema(self) -> pa.Column:
-        values = (self.label.negative, self.label.positive)
-        text = "must be {} or {}".format(*values)
-        check = self._allowed(self.label.name, values, text)
-        return pa.Column(checks=[check], nullable=False)
-
-    def _allowed(self, name: str, values: Sequence[int | str], text: str) -> pa.Check:
-        allowed = self.form.codes.get(name, values)
-        if allowed is not values:
-            text = f"must be a code that its format maps, {', '.join(allowed)}"
-        return pa.Check(lambda found: found.isin(list(allowed)), error=text)
+            return one_of(column.levels, f"must be one of {', '.join(column.levels)}")
+        values = (column.negative, column.positive)
+        return one_of(values, "must be {} or {}".format(*values))
 
     def _levels(self, texts: pd.Series, column: CategoricalColumn) -> pd.Series:
         """Checked codes as the contract's levels."""
         codes = self.form.codes.get(column.name)
         if codes is None and texts.dtype == object and not texts.hasnans:
             return texts
-        categorical = pd.Categorical(texts)
-        known = list(categorical.categories)
-        levels = known if codes is None else [codes.get(code) for code in known]
-        position = pd.Index(column.levels).get_indexer(levels)
-        missing = column.levels.index(MISSING) if column.allow_missing else -1
-        translated = np.append(position, missing)[categorical.codes]
-        return pd.Series(
-            pd.Categorical.from_codes(translated, categories=list(column.levels)),
-            index=texts.index,
-            name=texts.name,
-        )
+        if codes is not None:
+            texts = texts.map(codes)
+        levels = pd.CategoricalDtype(list(column.levels))
+        translated = texts.astype(levels)
+        return translated.fillna(MISSING) if column.allow_missing else translated
 
 
 def _without(values: pd.Series, missing: Sequence[float | str]) -> pd.Series:

@@ -3,12 +3,13 @@
 import numbers
 from collections.abc import Collection, Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
-from tff_finance.datasets.institution_format import InstitutionFormat
+from tff_finance.datasets.door import Door
 from tff_finance.datasets.near_misses import did_you_mean
+from tff_finance.datasets.rules import NUMBERS, PRESENT, Rule
 
-NOT_A_NUMBER = "must be a number"
 _LONGEST_EXAMPLE = 60
 
 
@@ -49,62 +50,56 @@ class ContractError(ValueError):
 
 def fault_lines(
     cases: pd.DataFrame,
-    table: pd.DataFrame,
-    form: InstitutionFormat,
+    door: Door,
+    arrived: pd.DataFrame,
+    prepared: pd.DataFrame,
     known: Collection[str],
 ) -> Iterator[str]:
-    """One line per column and broken check of pandera's failure cases.
+    """One line per column and broken rule, in the order of the contract.
 
     Args:
-        cases: Pandera's failure cases; their index counts the rows from 0.
-        table: The rows as they arrived, under the contract's names.
-        form: How the institution's tables differ.
+        cases: Pandera's failure cases.
+        door: Has the rules.
+        arrived: The rows as they arrived, under the contract's names.
+        prepared: The same, as pandera saw them.
         known: Names of all columns of the institution's table.
 
     Yields:
         Each fault; the example is the value that the institution's table holds.
     """
-    absent = cases.loc[cases["check"] == "column_in_dataframe", "failure_case"]
-    for name in absent:
-        # Where a column is missing that is to be renamed, that has been said.
-        if form.source_name(name) == name:
-            yield f"column {name!r}: is not in the table{did_you_mean(name, known)}"
-    twice = set(table.columns[table.columns.duplicated()])
-    for name in sorted(twice):
-        yield f"{_column(name, form)}: is in the table more than once"
-    not_numbers = set(cases.loc[cases["check"] == NOT_A_NUMBER, "column"]) - twice
-    present = cases[~cases["column"].isin(twice)]
-    for (name, check), group in present.groupby(["column", "check"], sort=False):
-        column = _column(name, form)
-        if check == NOT_A_NUMBER:
-            yield f"{column}: {check}; {_example_of_type(table[name])}"
-        elif name in not_numbers:
-            continue  # a range check of text says nothing new
+    absent = set(cases.loc[cases["check"] == "column_in_dataframe", "failure_case"])
+    twice = set(arrived.columns[arrived.columns.duplicated()])
+    found = set(zip(cases["column"], cases["check"], strict=True))
+    for name, rules in door.rules().items():
+        source = door.form.source_name(name)
+        column = f"column {name!r}" + (f" ({source!r})" if source != name else "")
+        if name in absent:
+            # Where a column is missing that is to be renamed, that has been said.
+            if source == name:
+                yield f"{column}: is not in the table{did_you_mean(name, known)}"
+        elif name in twice:
+            yield f"{column}: is in the table more than once"
+        elif (name, NUMBERS.text) in found:
+            yield f"{column}: {NUMBERS.text}; {_example_of_type(prepared[name])}"
         else:
-            first = int(group["index"].min())
-            value, row = table[name].iloc[first], f"in row {first + 1}"
-            if check != "not_nullable":
-                example = f"for example {_shown(value)}{_factor(name, form)} {row}"
-                yield f"{column}: {check}; {_rows(len(group))} not, {example}"
-            elif pd.isna(value):
-                yield (
-                    f"{column}: must not be missing; {_rows(len(group))} missing, "
-                    f"the first is row {first + 1}"
-                )
-            else:
-                yield (
-                    f"{column}: must not be missing; {_rows(len(group))} missing, "
-                    f"for example {_shown(value)} {row}"
-                )
+            for rule in rules:
+                if (name, rule.text) in found:
+                    broken = rule.broken(prepared[name])
+                    factor = door.form.factor.get(name)
+                    yield f"{column}: " + _broken(rule, broken, arrived[name], factor)
 
 
-def _column(name: str, form: InstitutionFormat) -> str:
-    source = form.source_name(name)
-    return f"column {name!r}" + (f" ({source!r})" if source != name else "")
-
-
-def _factor(name: str, form: InstitutionFormat) -> str:
-    return f" times {form.factor[name]:g}" if name in form.factor else ""
+def _broken(
+    rule: Rule, broken: np.ndarray, values: pd.Series, factor: float | None
+) -> str:
+    count, first = int(broken.sum()), int(broken.argmax())
+    word = "missing" if rule is PRESENT else "not"
+    text = f"{rule.text}; {_rows(count)} {word}"
+    if pd.isna(values.iloc[first]):
+        return f"{text}, the first is row {first + 1}"
+    times = "" if factor is None else f" times {factor:g}"
+    example = f"{_shown(values.iloc[first])}{times}"
+    return f"{text}, for example {example} in row {first + 1}"
 
 
 def _shown(value: object) -> str:
@@ -119,7 +114,8 @@ def _example_of_type(values: pd.Series) -> str:
     if not odd.any():
         return text
     first = int(odd.argmax())
-    return f"{text}, for example {_shown(values.iloc[first])} in row {first + 1}"
+    example = f"for example {_shown(values.iloc[first])} in row {first + 1}"
+    return f"{text}, {example} ({_rows(int(odd.sum()))} no number)"
 
 
 def _rows(count: int) -> str:
