@@ -60,13 +60,14 @@ def test_all_faults_are_listed_at_once():
         CONTRACT.validate(table, institution="bank_b")
     assert set(raised.value.faults) == {
         "column 'age': must be between 18 and 90 years; 2 rows are not, "
-        "for example 17.0",
-        "column 'age': must not be missing; 1 row is missing",
-        "column 'ltv': must be between 0 and 3 ratio; 1 row is not, for example -0.1",
+        "for example 17.0 in row 1",
+        "column 'age': must not be missing; 1 row is missing, the first is row 3",
+        "column 'ltv': must be between 0 and 3 ratio; 1 row is not, "
+        "for example -0.1 in row 1",
         "column 'housing': must be one of rent, own; 1 row is not, "
-        "for example 'castle'",
-        "column 'housing': must not be missing; 1 row is missing",
-        "column 'default': must be 0 or 1; 2 rows are not, for example 2",
+        "for example 'castle' in row 2",
+        "column 'housing': must not be missing; 1 row is missing, the first is row 3",
+        "column 'default': must be 0 or 1; 2 rows are not, for example 2 in row 2",
     }
     message = str(raised.value)
     assert message.startswith("Table of 'bank_b' breaks contract 'tiny':\n")
@@ -78,7 +79,8 @@ def test_missing_columns_do_not_hide_other_faults():
     assert set(faults_of(table)) == {
         "column 'ltv': is not in the table",
         "column 'default': is not in the table",
-        "column 'age': must be between 18 and 90 years; 4 rows are not, for example 5",
+        "column 'age': must be between 18 and 90 years; 4 rows are not, "
+        "for example 5 in row 1",
     }
 
 
@@ -99,7 +101,7 @@ def test_text_is_no_number_even_if_it_reads_like_one(values, expected):
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
 def test_infinity_is_out_of_range(value):
     (fault,) = faults_of(good_table().assign(ltv=[value, 1.0, 1.0, np.nan]))
-    assert fault.endswith(f"1 row is not, for example {value!r}")
+    assert fault.endswith(f"1 row is not, for example {value!r} in row 1")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,9 @@ def test_labels_are_0_and_1(labels):
 
 def test_missing_label_is_a_fault():
     (fault,) = faults_of(good_table().assign(default=[0, 1, np.nan, np.nan]))
-    assert fault == "column 'default': must not be missing; 2 rows are missing"
+    assert fault == (
+        "column 'default': must not be missing; 2 rows are missing, the first is row 3"
+    )
 
 
 def test_column_that_occurs_twice_is_a_fault():

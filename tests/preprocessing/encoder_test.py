@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import StandardScaler
 
+from tff_finance.datasets.contract import CategoricalColumn, Contract, NumericColumn
 from tff_finance.preprocessing.encoder import encoder_from_statistics
 from tff_finance.preprocessing.statistics import (
     TableStatistics,
@@ -194,3 +195,53 @@ def test_categorical_dtype_is_encoded_as_text(encoder, tables):
 def test_negative_minimum_is_refused(contract):
     with pytest.raises(ValueError, match="`min_category_rows` must be at least 0"):
         encoder_from_statistics(STATISTICS, contract, min_category_rows=-1)
+
+
+def test_missing_is_a_category_and_audit_columns_are_no_features(tff_context):
+    del tff_context
+    contract = Contract(
+        name="policies",
+        label="default",
+        label_meaning="",
+        columns=(
+            CategoricalColumn(
+                name="job",
+                description="",
+                categories=("a", "b"),
+                allow_missing=True,
+                missing_values=("?",),
+            ),
+            NumericColumn(
+                name="balance",
+                unit="",
+                description="",
+                minimum=-10,
+                maximum=10,
+                transform="signed_log1p",
+            ),
+            CategoricalColumn(
+                name="sex", description="", categories=("1", "2"), use="audit"
+            ),
+        ),
+    )
+    rows = pd.DataFrame(
+        {
+            "job": ["a", "b", None, "?"] * 10,
+            "balance": [-np.e + 1, np.e - 1, 0.0, 0.0] * 10,
+            "sex": [1, 2, 1, 2] * 10,
+            "default": [0, 1, 0, 1] * 10,
+        }
+    )
+    table = contract.validate(rows, institution="bank_a")
+    assert table["sex"].tolist() == ["1", "2"] * 20
+    statistics = federated_statistics([table], contract)
+    assert statistics.category_counts == {"job": {"a": 10, "b": 10, "missing": 20}}
+    encoder = encoder_from_statistics(statistics, contract)
+    assert encoder.feature_names == ("balance", "job=a", "job=b", "job=missing")
+    expected = [
+        [-np.sqrt(2), 1, 0, 0],
+        [np.sqrt(2), 0, 1, 0],
+        [0, 0, 0, 1],
+        [0, 0, 0, 1],
+    ]
+    np.testing.assert_allclose(encoder.features(table)[:4], expected, atol=1e-6)

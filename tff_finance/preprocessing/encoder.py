@@ -1,6 +1,7 @@
 """The encoder that all institutions share: standardised numbers, one-hot codes."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,8 @@ class Encoder:
     For each numeric column: the transformed value minus mean over standard
     deviation, 0 where missing; then an indicator of missing values if any
     institution misses some. For each categorical column: one indicator per kept
-    category, and one for all others together if there are others.
+    category, and one for all others together if there are others. Rows without a
+    code have the category "missing". Columns for audit are no features.
 
     Attributes:
         contract: The columns, in encoding order.
@@ -44,31 +46,38 @@ class Encoder:
         for column in self.contract.categorical_columns:
             kept = self.kept_categories[column.name]
             names += [f"{column.name}={category}" for category in kept]
-            if len(kept) < len(column.categories):
+            if len(kept) < len(column.levels):
                 names.append(f"{column.name}=other")
         return tuple(names)
 
     def features(self, table: pd.DataFrame) -> np.ndarray:
         """Encodes the features of a validated table, float32[n, features]."""
-        blocks = []
-        for column in self.contract.numeric_columns:
-            values = transformed(table[column.name], column)
-            missing = np.isnan(values)
-            scaled = (values - self.mean[column.name]) / self.deviation[column.name]
-            blocks.append(np.where(missing, 0.0, scaled))
-            if column.name in self.with_indicator:
-                blocks.append(missing)
-        for column in self.contract.categorical_columns:
-            values = table[column.name].to_numpy()
-            kept = self.kept_categories[column.name]
-            blocks += [values == category for category in kept]
-            if len(kept) < len(column.categories):
-                blocks.append(~np.isin(values, kept))
-        return np.stack(blocks, axis=1).astype(np.float32)
+        # One column at a time: all of them in float64 would take twice the memory.
+        x = np.empty([len(table), len(self.feature_names)], np.float32)
+        for i, values in enumerate(self._encoded_columns(table)):
+            x[:, i] = values
+        return x
 
     def labels(self, table: pd.DataFrame) -> np.ndarray:
         """The labels of a validated table, float32[n]."""
         return table[self.contract.label].to_numpy(np.float32)
+
+    def _encoded_columns(self, table: pd.DataFrame) -> Iterator[np.ndarray]:
+        """The encoded columns in the order of `feature_names`."""
+        for column in self.contract.numeric_columns:
+            values = transformed(table[column.name], column)
+            missing = np.isnan(values)
+            scaled = (values - self.mean[column.name]) / self.deviation[column.name]
+            yield np.where(missing, 0.0, scaled)
+            if column.name in self.with_indicator:
+                yield missing
+        for column in self.contract.categorical_columns:
+            kept = self.kept_categories[column.name]
+            codes = pd.Categorical(table[column.name], categories=list(kept)).codes
+            for i in range(len(kept)):
+                yield codes == i
+            if len(kept) < len(column.levels):
+                yield codes < 0
 
 
 def encoder_from_statistics(

@@ -89,7 +89,11 @@ def exchanged_types(contract: Contract) -> tuple[list[tff.Type], list[tff.Type]]
 def transformed(values: pd.Series, column: NumericColumn) -> np.ndarray:
     """A column after the contract's transform, float64[rows], NaN if missing."""
     numbers = values.to_numpy(np.float64)
-    return np.log1p(numbers) if column.transform == "log1p" else numbers
+    if column.transform == "log1p":
+        return np.log1p(numbers)
+    if column.transform == "signed_log1p":
+        return np.sign(numbers) * np.log1p(np.abs(numbers))
+    return numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +106,7 @@ def _client_columns(table: pd.DataFrame, contract: Contract) -> tf.data.Dataset:
     """One element: numbers float64[n, numeric], codes int32[n, categorical]."""
     numbers = [transformed(table[c.name], c) for c in contract.numeric_columns]
     codes = [
-        pd.Categorical(table[c.name], categories=list(c.categories)).codes
+        pd.Categorical(table[c.name], categories=list(c.levels)).codes
         for c in contract.categorical_columns
     ]
     rows = len(table)
@@ -117,7 +121,7 @@ def _client_columns(table: pd.DataFrame, contract: Contract) -> tf.data.Dataset:
 @functools.cache  # traced once for all seeds
 def _build_computations(contract: Contract) -> _Computations:
     width = len(contract.numeric_columns)
-    sizes = [len(column.categories) for column in contract.categorical_columns]
+    sizes = [len(column.levels) for column in contract.categorical_columns]
     data_type = tff.SequenceType(
         tff.to_type(
             collections.OrderedDict(
@@ -173,7 +177,7 @@ def _category_counts(
     counts: Sequence[np.ndarray], contract: Contract
 ) -> Mapping[str, Mapping[str, int]]:
     return {
-        column.name: _by_name(column.categories, np.asarray(numbers).tolist())
+        column.name: _by_name(column.levels, np.asarray(numbers).tolist())
         for column, numbers in zip(contract.categorical_columns, counts, strict=True)
     }
 
