@@ -10,8 +10,9 @@ from tff_finance.evaluation.methods import GLOBAL
 from tff_finance.evaluation.scorers import Scorer
 from tff_finance.institutions.examples import Examples
 from tff_finance.metrics.accumulate import histogram_from_scores
-from tff_finance.metrics.derived import Undefined, all_metrics, auc_bounds
+from tff_finance.metrics.derived import METRICS, all_metrics, auc_bounds
 from tff_finance.metrics.score_histogram import ScoreHistogram
+from tff_finance.metrics.values import Metric, Undefined
 from tff_finance.records.run_record import HistogramRow, MetricRow
 
 _Histograms = Mapping[str, ScoreHistogram]
@@ -31,6 +32,7 @@ def judge(
     *,
     seed: int,
     method: str,
+    judged_by: Mapping[str, Metric[ScoreHistogram]] = METRICS,
 ) -> Judgement:
     """Judges a method's models on every institution's test rows.
 
@@ -43,6 +45,7 @@ def judge(
         test: Test rows by institution.
         seed: Named in the rows.
         method: Named in the rows.
+        judged_by: Metrics by name, in the order of rows; a task has its own besides.
 
     Returns:
         A global model is judged on each institution's own rows; an
@@ -66,7 +69,7 @@ def judge(
                     metric=metric,
                     **_outcome(histogram, metric, value),
                 )
-                for metric, value in all_metrics(histogram).items()
+                for metric, value in all_metrics(histogram, judged_by).items()
             ]
         for name, histogram in by_institution.items():
             histograms += _histogram_rows(histogram, seed, method, model, name)
