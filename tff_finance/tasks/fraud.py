@@ -19,7 +19,7 @@ build_fraud_model = functools.partial(build_mlp, name="fraud")
 FRAUD = Task(
     name="fraud",
     build_model=build_fraud_model,
-    training=TrainingConfig(client_learning_rate=0.1, batch_size=128),
+    training=TrainingConfig(client_learning_rate=0.3, batch_size=128),
     business_metrics=(METRICS["average_precision"], METRICS["recall_at_fpr_1"]),
     payment_metrics=PAYMENT_METRICS,
     card_metrics=CARD_METRICS,
