@@ -1,7 +1,7 @@
 """Judging: score histograms of models on test rows, and metrics from their sums."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,6 @@ from tff_finance.metrics.derived import METRICS, all_metrics, auc_bounds
 from tff_finance.metrics.score_histogram import ScoreHistogram
 from tff_finance.metrics.values import Metric, Undefined
 from tff_finance.records.run_record import HistogramRow, MetricRow
-
-_Histograms = Mapping[str, ScoreHistogram]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +56,8 @@ def judge(
             name: histogram_from_scores(scorer(rows["x"]), rows["y"])
             for name, rows in test.items()
         }
-        for scope, institution, histogram in _scopes(model, by_institution):
+        for scope, institution, names in scopes(model, tuple(test)):
+            histogram = _sum([by_institution[name] for name in names])
             metrics += [
                 MetricRow(
                     seed=seed,
@@ -76,6 +75,24 @@ def judge(
     return Judgement(metrics=tuple(metrics), histograms=tuple(histograms))
 
 
+def scopes(
+    model: str, institutions: Sequence[str]
+) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """The sets of rows that a model is judged on.
+
+    Args:
+        model: "global", or the institution that it is for.
+        institutions: Names of all that have test rows.
+
+    Yields:
+        Scope, the institution that it is about ("" for all), and whose rows it has.
+    """
+    yield "pooled", "", institutions
+    for name in institutions if model == GLOBAL else (model,):
+        yield "own", name, (name,)
+        yield "others", name, tuple(n for n in institutions if n != name)
+
+
 def _outcome(
     histogram: ScoreHistogram, metric: str, value: float | Undefined
 ) -> dict[str, Any]:
@@ -88,19 +105,8 @@ def _outcome(
     return {"value": value, "low": low, "high": high}
 
 
-def _scopes(
-    model: str, by_institution: _Histograms
-) -> Iterator[tuple[str, str, ScoreHistogram]]:
-    """Scope, institution and histogram of each set of rows to judge."""
-    yield "pooled", "", _sum(by_institution)
-    for name in by_institution if model == GLOBAL else (model,):
-        others = {n: h for n, h in by_institution.items() if n != name}
-        yield "own", name, by_institution[name]
-        yield "others", name, _sum(others)
-
-
-def _sum(histograms: _Histograms) -> ScoreHistogram:
-    return sum(histograms.values(), ScoreHistogram.zero())
+def _sum(histograms: Sequence[ScoreHistogram]) -> ScoreHistogram:
+    return sum(histograms, ScoreHistogram.zero())
 
 
 def _histogram_rows(

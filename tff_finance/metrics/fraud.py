@@ -16,6 +16,9 @@ from tff_finance.metrics.daily_histogram import DailyHistogram
 from tff_finance.metrics.selection import taken_shares
 from tff_finance.metrics.values import NO_ROWS, Metric, Undefined, Value
 
+CARDS_PER_DAY = 100
+"""Cards that a team checks each day, as in the Fraud Detection Handbook."""
+
 NO_AMOUNT = Undefined("Positive rows have no amount.")
 
 
@@ -133,12 +136,12 @@ PAYMENT_METRICS: tuple[Metric[DailyHistogram], ...] = (
 CARD_METRICS: tuple[Metric[DailyHistogram], ...] = (
     Metric(
         "card_precision_at_100",
-        functools.partial(card_precision, alerts_per_day=100),
+        functools.partial(card_precision, alerts_per_day=CARDS_PER_DAY),
         True,
         "Compromised among the 100 cards checked each day, mean over days.",
     ),
 )
-"""Metrics of cards by day, checked 100 a day."""
+"""Metrics of cards by day, from `daily_card_histogram` with `CARDS_PER_DAY`."""
 
 
 def _alerted(
