@@ -1,6 +1,7 @@
 """Fixtures that the whole suite shares."""
 
 import os
+import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -14,3 +15,12 @@ def tff_context():
 
     with local.execution_context():
         yield
+
+
+@pytest.fixture(scope="session")
+def public_data():
+    """The folder of public tables, which the project doesn't contain."""
+    for parent in pathlib.Path(__file__).resolve().parents:
+        if (folder := parent / "shared" / "data").is_dir():
+            return folder
+    pytest.skip("no folder shared/data with public tables above this project")

@@ -7,6 +7,7 @@ import sklearn.metrics
 from tff_finance.evaluation.judging import judge
 from tff_finance.institutions.examples import dense_examples
 from tff_finance.metrics.derived import METRICS
+from tff_finance.tasks.risk import RISK
 
 
 def rows(count, seed, *, shift, rate):
@@ -82,6 +83,20 @@ def test_pooled_auc_is_no_mean_of_the_banks():
     pooled = values["global", "pooled", "", "auc"].value
     own = [values["global", "own", name, "auc"].value for name in TEST]
     assert min(own) - pooled > 0.1
+
+
+def test_a_tasks_own_metrics_are_judged_too():
+    values = by_key(
+        judge({"global": right}, TEST, seed=0, method="m", judged_by=RISK.metrics)
+    )
+    by_metric = {key[-1] for key in values}
+    assert by_metric == set(METRICS) | {"bad_rate_at_approval_80", "expected_cost"}
+    y = np.concatenate([t["y"][:, 0] for t in TEST.values()])
+    scores = np.concatenate([t["x"][:, 0] for t in TEST.values()])
+    approved = np.argsort(scores)[:480]
+    assert values[
+        "global", "pooled", "", "bad_rate_at_approval_80"
+    ].value == pytest.approx(y[approved].mean(), abs=2e-3)
 
 
 def test_global_model_is_judged_in_every_scope_and_metric():

@@ -1,7 +1,10 @@
 """Methods behind one interface: what each may see, returns and says it cost."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+import sklearn.metrics
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
@@ -13,6 +16,7 @@ from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.config import METHODS, TrainingConfig
 from tff_finance.tasks import keras_models
+from tff_finance.tasks.marketing import MARKETING
 from tff_finance.tasks.risk import build_risk_model
 
 FEATURES = 3
@@ -166,6 +170,33 @@ def test_keras_scorer_has_the_given_weights(institutions):
     x = institutions[0].train["x"]
     kernel, bias = weights.trainable
     np.testing.assert_allclose(scorer(x), (x @ kernel + bias)[:, 0], rtol=1e-5)
+
+
+def test_validation_and_scores_agree_under_class_weights(tff_context, institutions):
+    """Both are of the real world, though the loss is of another."""
+    del tff_context
+    weight = 9.0
+    names = ("fed_avg", "fed_sgd", "centralized")
+    methods = build_methods(
+        names,
+        FEATURES,
+        dataclasses.replace(TRAINING, fed_sgd_validate_every=1),
+        task=MARKETING,
+        positive_weight=weight,
+    )
+    plain = build_methods(names, FEATURES, TRAINING)
+    x = np.concatenate([i.validation["x"] for i in institutions])
+    y = np.concatenate([i.validation["y"][:, 0] for i in institutions])
+    for method, unweighted in zip(methods, plain, strict=True):
+        result = method.fit(institutions, seed=6)
+        scores = result.scorers["global"](x)
+        losses = [row.validation_loss for row in result.curves]
+        assert min(losses) == pytest.approx(
+            sklearn.metrics.log_loss(y, 1 / (1 + np.exp(-scores))), rel=1e-5
+        )
+        # Weighted steps are other steps.
+        other = unweighted.fit(institutions, seed=6).scorers["global"](x)
+        assert np.std(scores + np.log(weight) - other) > 1e-3
 
 
 def test_unknown_method_is_refused(tff_context):

@@ -1,7 +1,7 @@
 """Judging: score histograms of models on test rows, and metrics from their sums."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,10 @@ from tff_finance.evaluation.methods import GLOBAL
 from tff_finance.evaluation.scorers import Scorer
 from tff_finance.institutions.examples import Examples
 from tff_finance.metrics.accumulate import histogram_from_scores
-from tff_finance.metrics.derived import Undefined, all_metrics, auc_bounds
+from tff_finance.metrics.derived import METRICS, all_metrics, auc_bounds
 from tff_finance.metrics.score_histogram import ScoreHistogram
+from tff_finance.metrics.values import Metric, Undefined
 from tff_finance.records.run_record import HistogramRow, MetricRow
-
-_Histograms = Mapping[str, ScoreHistogram]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +30,7 @@ def judge(
     *,
     seed: int,
     method: str,
+    judged_by: Mapping[str, Metric[ScoreHistogram]] = METRICS,
 ) -> Judgement:
     """Judges a method's models on every institution's test rows.
 
@@ -43,6 +43,7 @@ def judge(
         test: Test rows by institution.
         seed: Named in the rows.
         method: Named in the rows.
+        judged_by: Metrics by name, in the order of rows; a task has its own besides.
 
     Returns:
         A global model is judged on each institution's own rows; an
@@ -55,7 +56,8 @@ def judge(
             name: histogram_from_scores(scorer(rows["x"]), rows["y"])
             for name, rows in test.items()
         }
-        for scope, institution, histogram in _scopes(model, by_institution):
+        for scope, institution, names in scopes(model, tuple(test)):
+            histogram = _sum([by_institution[name] for name in names])
             metrics += [
                 MetricRow(
                     seed=seed,
@@ -66,11 +68,29 @@ def judge(
                     metric=metric,
                     **_outcome(histogram, metric, value),
                 )
-                for metric, value in all_metrics(histogram).items()
+                for metric, value in all_metrics(histogram, judged_by).items()
             ]
         for name, histogram in by_institution.items():
             histograms += _histogram_rows(histogram, seed, method, model, name)
     return Judgement(metrics=tuple(metrics), histograms=tuple(histograms))
+
+
+def scopes(
+    model: str, institutions: Sequence[str]
+) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """The sets of rows that a model is judged on.
+
+    Args:
+        model: "global", or the institution that it is for.
+        institutions: Names of all that have test rows.
+
+    Yields:
+        Scope, the institution that it is about ("" for all), and whose rows it has.
+    """
+    yield "pooled", "", institutions
+    for name in institutions if model == GLOBAL else (model,):
+        yield "own", name, (name,)
+        yield "others", name, tuple(n for n in institutions if n != name)
 
 
 def _outcome(
@@ -85,19 +105,8 @@ def _outcome(
     return {"value": value, "low": low, "high": high}
 
 
-def _scopes(
-    model: str, by_institution: _Histograms
-) -> Iterator[tuple[str, str, ScoreHistogram]]:
-    """Scope, institution and histogram of each set of rows to judge."""
-    yield "pooled", "", _sum(by_institution)
-    for name in by_institution if model == GLOBAL else (model,):
-        others = {n: h for n, h in by_institution.items() if n != name}
-        yield "own", name, by_institution[name]
-        yield "others", name, _sum(others)
-
-
-def _sum(histograms: _Histograms) -> ScoreHistogram:
-    return sum(histograms.values(), ScoreHistogram.zero())
+def _sum(histograms: Sequence[ScoreHistogram]) -> ScoreHistogram:
+    return sum(histograms, ScoreHistogram.zero())
 
 
 def _histogram_rows(

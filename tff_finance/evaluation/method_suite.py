@@ -20,7 +20,8 @@ from tff_finance.institutions.examples import ExampleStore
 from tff_finance.metrics.validation import build_federated_validation
 from tff_finance.records.config import TrainingConfig
 from tff_finance.tasks import keras_models
-from tff_finance.tasks.risk import build_risk_model
+from tff_finance.tasks.risk import RISK
+from tff_finance.tasks.task import Task
 from tff_finance.training.progress import StoppingRule
 
 
@@ -30,12 +31,33 @@ def build_methods(
     training: TrainingConfig,
     *,
     store: ExampleStore,
+    task: Task = RISK,
+    positive_weight: float = 1.0,
 ) -> list[Method]:
-    """Builds the methods; local and centralized share their computations."""
+    """Builds the methods; local and centralized share their computations.
+
+    Args:
+        names: Of the methods, from `records.config.METHODS`.
+        num_features: Width of the encoded table.
+        training: How models are trained.
+        store: How clients get at their rows.
+        task: Gives the model.
+        positive_weight: Weight of a positive row in the loss of every network;
+            scores are corrected for it. Boosting has none.
+
+    Returns:
+        The methods in the order of their names.
+
+    Raises:
+        ValueError: If there is no method of a name.
+    """
 
     def build_keras_model(seed: int | None) -> tf.keras.Model:
-        return build_risk_model(
-            num_features, hidden_units=training.hidden_units, seed=seed
+        return task.build_model(
+            num_features,
+            hidden_units=training.hidden_units,
+            seed=seed,
+            positive_weight=positive_weight,
         )
 
     model = keras_models.functional_model(lambda: build_keras_model(0))

@@ -6,31 +6,23 @@ calibration error are exact. What does not exist (AUC of one class, anything of
 no rows) is `Undefined` with the reason, never NaN and never 0.5.
 """
 
-import dataclasses
 import functools
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tff_finance.checks import check_in_range, check_positive
 from tff_finance.metrics.score_histogram import FIRST_POSITIVE_BIN, ScoreHistogram
-
-
-@dataclasses.dataclass(frozen=True)
-class Undefined:
-    """A value that does not exist.
-
-    Attributes:
-        reason: Why, for people who read a table of results.
-    """
-
-    reason: str
-
-
-Value = float | Undefined
+from tff_finance.metrics.selection import flagged_from_the_top, top_rows
+from tff_finance.metrics.values import (
+    NO_ROWS,
+    Metric,
+    Undefined,
+    Value,
+    lacks_a_class,
+)
 
 
 def accuracy(histogram: ScoreHistogram) -> Value:
@@ -40,7 +32,7 @@ def accuracy(histogram: ScoreHistogram) -> Value:
     predicted positive.
     """
     if histogram.rows == 0:
-        return _no_rows()
+        return NO_ROWS
     hits = histogram.positives[FIRST_POSITIVE_BIN:].sum()
     hits += histogram.negatives[:FIRST_POSITIVE_BIN].sum()
     return int(hits) / histogram.rows
@@ -48,7 +40,7 @@ def accuracy(histogram: ScoreHistogram) -> Value:
 
 def auc(histogram: ScoreHistogram) -> Value:
     """Returns the area under the ROC curve, a tie within a bin counted half."""
-    undefined = _lacks_a_class(histogram)
+    undefined = lacks_a_class(histogram)
     if undefined is not None:
         return undefined
     concordant, tied = _pairs(histogram)
@@ -61,7 +53,7 @@ def auc_bounds(histogram: ScoreHistogram) -> tuple[float, float] | Undefined:
     Least if every pair of a positive and a negative within a bin is discordant,
     greatest if every one is concordant.
     """
-    undefined = _lacks_a_class(histogram)
+    undefined = lacks_a_class(histogram)
     if undefined is not None:
         return undefined
     concordant, tied = _pairs(histogram)
@@ -74,10 +66,10 @@ def average_precision(histogram: ScoreHistogram) -> Value:
 
     As `sklearn.metrics.average_precision_score`, with the bins as thresholds.
     """
-    undefined = _lacks_a_class(histogram)
+    undefined = lacks_a_class(histogram)
     if undefined is not None:
         return undefined
-    true_positives, false_positives = _flagged_from_the_top(histogram)
+    true_positives, false_positives = flagged_from_the_top(histogram)
     flagged = true_positives + false_positives
     # An empty top bin has recall step 0, so its precision 0/0 may be anything.
     precision = true_positives / np.maximum(flagged, 1)
@@ -91,10 +83,10 @@ def ks(histogram: ScoreHistogram) -> Value:
     Two-sided, as `scipy.stats.ks_2samp`: the largest distance between both
     cumulative distributions over all thresholds, in either direction.
     """
-    undefined = _lacks_a_class(histogram)
+    undefined = lacks_a_class(histogram)
     if undefined is not None:
         return undefined
-    true_positives, false_positives = _flagged_from_the_top(histogram)
+    true_positives, false_positives = flagged_from_the_top(histogram)
     recall = true_positives / histogram.positive_rows
     false_positive_rate = false_positives / histogram.negative_rows
     return float(np.max(np.abs(recall - false_positive_rate)))
@@ -109,14 +101,14 @@ def gini(histogram: ScoreHistogram) -> Value:
 def log_loss(histogram: ScoreHistogram) -> Value:
     """Returns the mean binary cross-entropy in nats; exact."""
     if histogram.rows == 0:
-        return _no_rows()
+        return NO_ROWS
     return histogram.log_loss_sum / histogram.rows
 
 
 def brier(histogram: ScoreHistogram) -> Value:
     """Returns the mean squared distance of probability and label; exact."""
     if histogram.rows == 0:
-        return _no_rows()
+        return NO_ROWS
     return histogram.brier_sum / histogram.rows
 
 
@@ -128,7 +120,7 @@ def ece(histogram: ScoreHistogram) -> Value:
     https://arxiv.org/abs/1706.04599, for the probability of label 1.
     """
     if histogram.rows == 0:
-        return _no_rows()
+        return NO_ROWS
     gaps = histogram.calibration_positives - histogram.calibration_score_sums
     return float(np.sum(np.abs(gaps))) / histogram.rows
 
@@ -150,10 +142,10 @@ def recall_at_fpr(histogram: ScoreHistogram, *, max_fpr: float) -> Value:
         ValueError: If `max_fpr` is not between 0 and 1.
     """
     check_in_range("max_fpr", max_fpr, 0, 1)
-    undefined = _lacks_a_class(histogram)
+    undefined = lacks_a_class(histogram)
     if undefined is not None:
         return undefined
-    true_positives, false_positives = _flagged_from_the_top(histogram)
+    true_positives, false_positives = flagged_from_the_top(histogram)
     admissible = false_positives / histogram.negative_rows <= max_fpr
     flagged = np.max(true_positives, where=admissible, initial=0)
     return int(flagged) / histogram.positive_rows
@@ -178,32 +170,12 @@ def lift(histogram: ScoreHistogram, *, top: float) -> Value:
     """
     check_positive("top", top)
     check_in_range("top", top, 0, 1)
-    undefined = _lacks_a_class(histogram)
+    undefined = lacks_a_class(histogram)
     if undefined is not None:
         return undefined
-    rows = (histogram.negatives + histogram.positives)[::-1]
     wanted = top * histogram.rows
-    already = np.cumsum(rows) - rows
-    taken = np.clip((wanted - already) / np.maximum(rows, 1), 0, 1)
-    captured = float(np.dot(taken, histogram.positives[::-1]))
+    _, captured = top_rows(histogram, rows=wanted)
     return (captured / wanted) / (histogram.positive_rows / histogram.rows)
-
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """A metric as results, tables and documentation know it.
-
-    Attributes:
-        name: Key in results.
-        compute: Derives the value from a histogram.
-        higher_is_better: The direction of improvement.
-        definition: One line for readers.
-    """
-
-    name: str
-    compute: Callable[[ScoreHistogram], Value]
-    higher_is_better: bool
-    definition: str
 
 
 _METRICS = (
@@ -248,29 +220,18 @@ _METRICS = (
         "Positive rate among the 10 % highest scores over that of all rows.",
     ),
 )
-METRICS: Mapping[str, Metric] = MappingProxyType({m.name: m for m in _METRICS})
+METRICS: Mapping[str, Metric[ScoreHistogram]] = MappingProxyType(
+    {m.name: m for m in _METRICS}
+)
 """Every metric by its name in results, in the order of tables."""
 
 
-def all_metrics(histogram: ScoreHistogram) -> dict[str, Value]:
-    """Returns every metric of `METRICS` by name, in that order."""
-    return {name: metric.compute(histogram) for name, metric in METRICS.items()}
-
-
-def _no_rows() -> Undefined:
-    """Returns the undefined value of an empty table."""
-    return Undefined("The table has no rows.")
-
-
-def _lacks_a_class(histogram: ScoreHistogram) -> Undefined | None:
-    """Returns why a ranking metric does not exist, or None if it does."""
-    if histogram.rows == 0:
-        return _no_rows()
-    if histogram.positive_rows == 0:
-        return Undefined(f"All {histogram.rows} rows are negative.")
-    if histogram.negative_rows == 0:
-        return Undefined(f"All {histogram.rows} rows are positive.")
-    return None
+def all_metrics(
+    histogram: ScoreHistogram,
+    metrics: Mapping[str, Metric[ScoreHistogram]] = METRICS,
+) -> dict[str, Value]:
+    """Returns every metric of `metrics` by name, in that order."""
+    return {name: metric.compute(histogram) for name, metric in metrics.items()}
 
 
 def _pairs(histogram: ScoreHistogram) -> tuple[int, int]:
@@ -288,12 +249,3 @@ def _pairs(histogram: ScoreHistogram) -> tuple[int, int]:
 def _all_pairs(histogram: ScoreHistogram) -> int:
     """Returns the number of pairs of a positive and a negative."""
     return histogram.positive_rows * histogram.negative_rows
-
-
-def _flagged_from_the_top(
-    histogram: ScoreHistogram,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Returns true and false positives for each threshold, highest first."""
-    true_positives = np.cumsum(histogram.positives[::-1])
-    false_positives = np.cumsum(histogram.negatives[::-1])
-    return true_positives, false_positives

@@ -26,6 +26,16 @@ _METRICS = {
     "ece": mark("Calibration error"),
     "recall_at_fpr_1": mark("Recall at 1 % false positives"),
     "lift_at_10": mark("Lift in the top 10 %"),
+    "bad_rate_at_approval_80": mark("Bad rate if 80 % are approved"),
+    "expected_cost": mark("Cost of decisions per applicant"),
+    "response_rate_at_10": mark("Response rate in the top 10 %"),
+    "capture_at_10": mark("Responses captured in the top 10 %"),
+    "capture_at_20": mark("Responses captured in the top 20 %"),
+    "profit_at_10": mark("Profit per customer, top 10 % contacted"),
+    "recall_at_100_alerts": mark("Recall at 100 alerts a day"),
+    "amount_recall_at_100_alerts": mark("Recall by amount at 100 alerts a day"),
+    "amount_recall_at_fpr_1": mark("Recall by amount at 1 % false positives"),
+    "card_precision_at_100": mark("Card precision at 100 cards a day"),
 }
 
 _SCOPES = {
@@ -94,6 +104,7 @@ _REMARKS = (
     mark("The table has no rows."),
     mark("All %(rows)s rows are negative."),
     mark("All %(rows)s rows are positive."),
+    mark("Positive rows have no amount."),
     mark("not reached in %(missed)s of %(seeds)s seeds"),
     mark("too few test rows for an interval: %(rows)s, %(positives)s positive"),
     mark("one seed gives no interval"),

@@ -7,6 +7,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
+from tff_finance.tasks.prior_correction import PriorCorrection, WeightedCrossentropy
+
 KerasBuilder = Callable[[], tf.keras.Model]
 
 _REFUSED_LAYERS = (
@@ -28,7 +30,9 @@ def functional_model(
 
     The model's output is the logit of P(y = 1); the loss is the mean binary
     cross-entropy. Sigmoid and cross-entropy together are exactly a sigmoid
-    output layer with the plain loss, without its loss of precision.
+    output layer with the plain loss, without its loss of precision. If the model
+    ends in a `PriorCorrection`, the loss weights positives as that layer says, and
+    outputs other than in training are corrected for it.
 
     Args:
         build_keras_model: Returns a new model; its input is `[n, d]`, its
@@ -39,16 +43,16 @@ def functional_model(
 
     Raises:
         ValueError: If the output is not one logit per row, if a layer couples
-            the rows of a batch or draws random numbers, or if the model carries
-            regularisation losses or weight constraints, which the functional
-            form would drop without a word.
+            the rows of a batch or draws random numbers, if a `PriorCorrection` is
+            not the last layer, or if the model carries regularisation losses or
+            weight constraints, which the functional form would drop without a word.
     """
     keras_model = build_keras_model()
     _refuse_unsupported(keras_model)
     num_features = keras_model.input_shape[-1]
     return tff.learning.models.functional_model_from_keras(
         build_keras_model,
-        tf.keras.losses.BinaryCrossentropy(from_logits=True),
+        _loss(keras_model),
         input_spec=collections.OrderedDict(
             x=tf.TensorSpec([None, num_features], tf.float32),
             y=tf.TensorSpec([None, 1], tf.float32),
@@ -67,6 +71,14 @@ def initial_weights(
     )
 
 
+def _loss(model: tf.keras.Model) -> tf.keras.losses.Loss:
+    """The mean cross-entropy with the class weight that the model asks for."""
+    last = model.layers[-1]
+    if isinstance(last, PriorCorrection):
+        return WeightedCrossentropy(last.positive_weight)
+    return tf.keras.losses.BinaryCrossentropy(from_logits=True)
+
+
 def _refuse_unsupported(model: tf.keras.Model) -> None:
     for layer in model.submodules:
         rates = [getattr(layer, name, 0.0) for name in ("dropout", "recurrent_dropout")]
@@ -83,7 +95,15 @@ def _refuse_unsupported(model: tf.keras.Model) -> None:
             f"`build_keras_model` must give one logit per row, got output shape "
             f"{model.output_shape}."
         )
-    last = getattr(model.layers[-1], "activation", None)
+    layers = list(model.layers)
+    if isinstance(layers[-1], PriorCorrection):
+        layers.pop()
+    if any(isinstance(layer, PriorCorrection) for layer in layers):
+        raise ValueError(
+            "`build_keras_model` must have one `PriorCorrection`, as its last layer: "
+            "the loss takes its weight from there."
+        )
+    last = getattr(layers[-1], "activation", None)
     if last not in {None, tf.keras.activations.linear}:
         raise ValueError(
             "`build_keras_model` must end in a logit; its last layer applies "

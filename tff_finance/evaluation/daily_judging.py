@@ -1,0 +1,128 @@
+"""Judging by day: alerts and cards found of a model, from sums over institutions."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from tff_finance import checks
+from tff_finance.evaluation.judging import scopes
+from tff_finance.evaluation.scorers import Scorer
+from tff_finance.institutions.examples import Examples
+from tff_finance.metrics.card_alerts import CardLedger, daily_card_histogram
+from tff_finance.metrics.daily_histogram import DailyHistogram, daily_histogram
+from tff_finance.metrics.fraud import CARDS_PER_DAY
+from tff_finance.metrics.values import Metric, Undefined, Value
+from tff_finance.records.run_record import MetricRow
+from tff_finance.tasks.task import Task
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class PaymentDetails:
+    """What judging needs of test payments besides features, in the same order.
+
+    Attributes:
+        day: Number of the day, integer[n].
+        card: The card that paid, [n]; a card is at one institution.
+        amount: In units of the currency, real[n].
+    """
+
+    day: NDArray
+    card: NDArray
+    amount: NDArray
+
+
+def judge_days(
+    scorers: Mapping[str, Scorer],
+    test: Mapping[str, Examples],
+    details: Mapping[str, PaymentDetails],
+    *,
+    task: Task,
+    first_day: int,
+    days: int,
+    seed: int,
+    method: str,
+) -> tuple[MetricRow, ...]:
+    """Judges a method's models by a task's metrics of days.
+
+    The number of alerts is the same for one institution's payments and for all:
+    it is what one team can check.
+
+    Args:
+        scorers: "global", or one per institution.
+        test: Test rows by institution.
+        details: Of the same rows, by institution.
+        task: Has the metrics.
+        first_day: Number of the first day that all institutions agreed on.
+        days: How many days; every payment is on one of them.
+        seed: Named in the rows.
+        method: Named in the rows.
+
+    Returns:
+        Rows for the same scopes as `judging.judge` has.
+
+    Raises:
+        ValueError: If institutions lack details, or a payment is not on the days.
+    """
+    if set(test) != set(details):
+        raise ValueError(
+            f"`details` must be of the institutions {sorted(test)}, got "
+            f"{sorted(details)}."
+        )
+    checks.check_at_least("days", days, 1)
+    period = {"first_day": first_day, "days": days}
+    rows: list[MetricRow] = []
+    for model, scorer in scorers.items():
+        payments, ledgers = {}, {}
+        for name, examples in test.items():
+            of, labels = details[name], examples["y"].reshape(-1)
+            logits = scorer(examples["x"])
+            payments[name] = daily_histogram(
+                logits, labels, of.day, amounts=of.amount, **period
+            )
+            ledgers[name] = CardLedger(logits, labels, of.day, of.card, **period)
+        nothing = DailyHistogram.zero(**period)
+        for scope, institution, names in scopes(model, tuple(test)):
+            values = _values(
+                task,
+                sum((payments[name] for name in names), nothing),
+                [ledgers[name] for name in names],
+            )
+            rows += [
+                MetricRow(
+                    seed=seed,
+                    method=method,
+                    model=model,
+                    scope=scope,
+                    institution=institution,
+                    metric=metric,
+                    **_outcome(value),
+                )
+                for metric, value in values.items()
+            ]
+    return tuple(rows)
+
+
+def _values(
+    task: Task, payments: DailyHistogram, ledgers: Sequence[CardLedger]
+) -> dict[str, Value]:
+    values = _compute(task.payment_metrics, payments)
+    if not task.card_metrics:
+        return values
+    cards = DailyHistogram.zero(first_day=payments.first_day, days=payments.days)
+    if ledgers:
+        cards = daily_card_histogram(ledgers, alerts_per_day=CARDS_PER_DAY)
+    return values | _compute(task.card_metrics, cards)
+
+
+def _compute(
+    metrics: Sequence[Metric[DailyHistogram]], histogram: DailyHistogram
+) -> dict[str, Value]:
+    return {metric.name: metric.compute(histogram) for metric in metrics}
+
+
+def _outcome(value: Value) -> dict[str, Any]:
+    if isinstance(value, Undefined):
+        return {"value": None, "reason": value.reason}
+    return {"value": value}
