@@ -152,7 +152,8 @@ def test_table_has_a_contract_and_a_page(name):
         for file in edition.files:
             assert file.sha256 in text
             assert file.name in text
-            assert file.address is None or file.address in text
+            if file.remote is not None:
+                assert file.remote.address in text
 
 
 def test_unknown_table_is_refused_with_the_known_ones(tmp_path):
