@@ -45,7 +45,10 @@ class EventWindows:
             difference between two times of one group means something.
         """
         keys = self._keys(groups, times)
-        return self._sums[np.searchsorted(self._sorted_keys, keys, side="right")]
+        order = np.argsort(keys, kind="stable")  # neighbours are found fast
+        places = np.empty(len(keys), np.int64)
+        places[order] = np.searchsorted(self._sorted_keys, keys[order], side="right")
+        return self._sums[places]
 
     def until_each(self) -> np.ndarray:
         """Sums up to and with each event; see `until`.
