@@ -7,6 +7,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import pytest
 
+DATA_DIR_VARIABLE = "TFF_FINANCE_DATA_DIR"
+
 
 @pytest.fixture(scope="session")
 def tff_context():
@@ -20,7 +22,12 @@ def tff_context():
 @pytest.fixture(scope="session")
 def public_data():
     """The folder of public tables, which the project doesn't contain."""
-    for parent in pathlib.Path(__file__).resolve().parents:
-        if (folder := parent / "shared" / "data").is_dir():
-            return folder
-    pytest.skip("no folder shared/data with public tables above this project")
+    if named := os.environ.get(DATA_DIR_VARIABLE):
+        folder = pathlib.Path(named)
+    else:
+        above = pathlib.Path(__file__).resolve().parents
+        found = [parent / "shared" / "data" for parent in above]
+        folder = next((path for path in found if path.is_dir()), found[1])
+    if not folder.is_dir():
+        pytest.skip(f"no public tables in {folder}; {DATA_DIR_VARIABLE} names them")
+    return folder

@@ -181,10 +181,11 @@ def test_validation_and_scores_agree_under_class_weights(tff_context, institutio
         names,
         FEATURES,
         dataclasses.replace(TRAINING, fed_sgd_validate_every=1),
+        store=InMemory(),
         task=MARKETING,
         positive_weight=weight,
     )
-    plain = build_methods(names, FEATURES, TRAINING)
+    plain = build_methods(names, FEATURES, TRAINING, store=InMemory())
     x = np.concatenate([i.validation["x"] for i in institutions])
     y = np.concatenate([i.validation["y"][:, 0] for i in institutions])
     for method, unweighted in zip(methods, plain, strict=True):
