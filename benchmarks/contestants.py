@@ -48,6 +48,22 @@ def _ours_on_tff(workload: Workload, problem: Problem) -> Iterator[Contestant]:
 
 
 @contextlib.contextmanager
+def _ours_on_two_workers(workload: Workload, problem: Problem) -> Iterator[Contestant]:
+    from benchmarks.learning_process import dense_fed_avg
+    from tff_finance.runtime import worker_process, workers
+    from tff_finance.runtime.worker_list import WorkerAddress
+
+    with contextlib.ExitStack() as stack:
+        addresses = []
+        for _ in range(2):
+            port = worker_process.free_port()
+            stack.enter_context(worker_process.serving(port))
+            addresses.append(WorkerAddress(host="localhost", port=port))
+        stack.enter_context(workers.execution_context(addresses))
+        yield dense_fed_avg(workload, problem)
+
+
+@contextlib.contextmanager
 def _stock(workload: Workload, problem: Problem) -> Iterator[Contestant]:
     from benchmarks.learning_process import stock_fed_avg
     from tff_finance.runtime import local
@@ -66,6 +82,7 @@ DEFAULT = "ours"
 CONTESTANTS: dict[str, Callable[[Workload, Problem], Entered]] = {
     "ours": _ours,
     "ours_tff": _ours_on_tff,
+    "ours_workers": _ours_on_two_workers,
     "stock": _stock,
     "numpy": _numpy,
 }

@@ -9,18 +9,21 @@ Training flags that are not given take the scenario's values.
 """
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from experiments import command_line, resume
+from experiments import command_line, resume, runtime_flags
 from tff_finance.records import files
 from tff_finance.records.config import (
     FIRST_REPORTED_SEED,
     METHODS,
-    RUNTIMES,
     WEIGHTINGS,
     CaseStudyConfig,
 )
+
+if TYPE_CHECKING:
+    from tff_finance.datasets.scenarios import Scenario
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for summary.json and record/; made if missing."
@@ -49,13 +52,6 @@ _HETEROGENEITY = flags.DEFINE_float(
     "heterogeneity",
     None,
     "How much the banks' customers differ, 0 (alike) to 1. Default: the scenario's.",
-)
-_RUNTIME = flags.DEFINE_enum(
-    "runtime",
-    "in_process",
-    RUNTIMES,
-    "What executes: this process, or TFF's own worker. The first is several times "
-    "faster; they round differently.",
 )
 
 # Each flag sets the field of TrainingConfig that it is named after.
@@ -86,7 +82,8 @@ _TRAINING = (
 
 def main() -> None:
     """Runs the case study."""
-    config = _config()
+    runtime = runtime_flags.Runtime([bank.name for bank in _scenario().banks])
+    config = _config(runtime.name)
     directory = command_line.output_directory(_OUTPUT_DIR.value)
 
     with resume.claimed_folder(directory, config.to_mapping()) as folder:
@@ -94,9 +91,8 @@ def main() -> None:
         from tff_finance.evaluation import case_study
         from tff_finance.evaluation.summary import build_summary
         from tff_finance.report.console import print_case_study
-        from tff_finance.runtime.choice import execution_context
 
-        with execution_context(config.runtime):
+        with runtime.execution_context(directory):
             record = case_study.run_case_study(
                 config, report_progress=command_line.report_progress, folder=folder
             )
@@ -106,11 +102,15 @@ def main() -> None:
     command_line.report_progress(f"Wrote {directory / 'summary.json'} and record/.")
 
 
-def _config() -> CaseStudyConfig:
-    """The configuration that the flags ask for; a usage error if there is none."""
+def _scenario() -> "Scenario":
     from tff_finance.datasets.scenarios import SCENARIOS
 
-    scenario = SCENARIOS[_SCENARIO.value]
+    return SCENARIOS[_SCENARIO.value]
+
+
+def _config(runtime: str) -> CaseStudyConfig:
+    """The configuration that the flags ask for; a usage error if there is none."""
+    scenario = _scenario()
     given = {f.name: f.value for f in _TRAINING if f.value is not None}
     first = _FIRST_SEED.value
     try:
@@ -126,7 +126,7 @@ def _config() -> CaseStudyConfig:
             seeds=tuple(range(first, first + _SEEDS.value)),
             methods=tuple(_METHODS.value),
             training=dataclasses.replace(scenario.training, **given),
-            runtime=_RUNTIME.value,
+            runtime=runtime,
         )
     except ValueError as error:
         command_line.usage_error(error)

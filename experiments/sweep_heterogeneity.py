@@ -8,13 +8,17 @@ sweep that was killed goes on where it was when it is started again.
 import contextlib
 import dataclasses
 import pathlib
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from experiments import command_line, resume
+from experiments import command_line, resume, runtime_flags
 from tff_finance.records import files
 from tff_finance.records.config import FIRST_REPORTED_SEED, CaseStudyConfig
 from tff_finance.records.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from tff_finance.datasets.scenarios import Scenario
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder; made if missing.")
 _SCENARIO = flags.DEFINE_enum(
@@ -41,7 +45,8 @@ _MAX_EPOCHS = flags.DEFINE_integer(
 
 def main() -> None:
     """Runs the sweep."""
-    configs = _configs()
+    runtime = runtime_flags.Runtime([bank.name for bank in _scenario().banks])
+    configs = _configs(runtime.name)
     directory = command_line.output_directory(_OUTPUT_DIR.value)
     with contextlib.ExitStack() as stack:
         folders = [
@@ -53,11 +58,14 @@ def main() -> None:
             )
             for config in configs
         ]
-        _sweep(configs, folders, directory)
+        _sweep(configs, folders, directory, runtime)
 
 
 def _sweep(
-    configs: list[CaseStudyConfig], folders: list[RunFolder], directory: pathlib.Path
+    configs: list[CaseStudyConfig],
+    folders: list[RunFolder],
+    directory: pathlib.Path,
+    runtime: runtime_flags.Runtime,
 ) -> None:
     # TensorFlow takes seconds to import; whatever can fail before, has.
     from tff_finance.evaluation import case_study
@@ -66,10 +74,9 @@ def _sweep(
         draw_heterogeneity_sweep,
         sweep_table,
     )
-    from tff_finance.runtime.choice import execution_context
 
     summaries = []
-    with execution_context(configs[0].runtime):
+    with runtime.execution_context(directory):
         for config, folder in zip(configs, folders, strict=True):
             command_line.report_progress(folder.directory.name)
             record = case_study.run_case_study(
@@ -82,11 +89,15 @@ def _sweep(
     command_line.report_progress(f"Wrote {directory / 'sweep.png'} and sweep.csv.")
 
 
-def _configs() -> list[CaseStudyConfig]:
-    """One configuration per level; a usage error if a flag makes no sense."""
+def _scenario() -> "Scenario":
     from tff_finance.datasets.scenarios import SCENARIOS
 
-    scenario = SCENARIOS[_SCENARIO.value]
+    return SCENARIOS[_SCENARIO.value]
+
+
+def _configs(runtime: str) -> list[CaseStudyConfig]:
+    """One configuration per level; a usage error if a flag makes no sense."""
+    scenario = _scenario()
     given = {f.name: f.value for f in (_ROUNDS, _MAX_EPOCHS) if f.value is not None}
     first = _FIRST_SEED.value
     try:
@@ -101,6 +112,7 @@ def _configs() -> list[CaseStudyConfig]:
                 seeds=tuple(range(first, first + _SEEDS.value)),
                 methods=("local", "fed_avg", "centralized"),
                 training=dataclasses.replace(scenario.training, **given),
+                runtime=runtime,
             )
             for level in levels
         ]

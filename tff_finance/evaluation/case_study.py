@@ -85,8 +85,11 @@ def run_case_study(
 
 @contextlib.contextmanager
 def _example_store(runtime: str, folder: RunFolder | None) -> Iterator[ExampleStore]:
-    """In memory where the rounds run in this process, else by file."""
-    if runtime == "in_process":
+    """By file where another process of this machine runs the rounds.
+
+    Workers may be on machines that don't see this one's files.
+    """
+    if runtime != "tff":
         yield InMemory()
     elif folder:
         with folder.scratch() as directory:

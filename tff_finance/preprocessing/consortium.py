@@ -60,7 +60,9 @@ def encode_consortium(
     names = [institution.name for institution in institutions]
     if len(set(names)) < len(names):
         raise ValueError(f"`institutions` must have distinct names, got {names}.")
-    statistics = federated_statistics([i.train for i in institutions], contract)
+    statistics = federated_statistics(
+        [i.train for i in institutions], contract, institutions=names
+    )
     encoder = encoder_from_statistics(statistics, contract)
 
     def encode(institution: Institution, table: pd.DataFrame) -> Examples:

@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_finance.institutions.examples import Examples
+from tff_finance.runtime import attendance
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,8 +53,14 @@ def federated_label_counts(tables: Sequence[Examples]) -> LabelCounts:
     Returns:
         The counts; equal to those of the pooled rows.
     """
-    datasets = [tf.data.Dataset.from_tensors(table["y"]) for table in tables]
-    counts = build_label_counts()(datasets)
+    datasets = [
+        tf.data.Dataset.from_tensors(
+            collections.OrderedDict(y=table["y"], institution=table["institution"])
+        )
+        for table in tables
+    ]
+    with attendance.everyone_needed("class weights"):
+        counts = build_label_counts()(datasets)
     return LabelCounts(
         negatives=int(counts["negatives"]), positives=int(counts["positives"])
     )
@@ -61,12 +68,22 @@ def federated_label_counts(tables: Sequence[Examples]) -> LabelCounts:
 
 @functools.cache  # traced once for all seeds
 def build_label_counts() -> tff.Computation:
-    """Builds `<{float32[n, 1]*}@CLIENTS> -> <negatives, positives>@SERVER`, int64."""
-    labels_type = tff.SequenceType(tff.TensorType(np.float32, [None, 1]))
+    """Builds `<{L*}@CLIENTS> -> <negatives, positives>@SERVER`, int64.
+
+    `L`, one institution's labels: `OrderedDict(y=float32[n, 1], institution=str)`.
+
+    Returns:
+        The computation.
+    """
+    labels_type = tff.SequenceType(
+        tff.to_type(
+            collections.OrderedDict(y=(np.float32, [None, 1]), institution=np.str_)
+        )
+    )
 
     @tff.tensorflow.computation(labels_type)
     def count(dataset: Any) -> Any:
-        labels = dataset.get_single_element()
+        labels = dataset.get_single_element()["y"]
         positives = tf.math.count_nonzero(labels)
         return collections.OrderedDict(
             negatives=tf.size(labels, tf.int64) - positives, positives=positives

@@ -19,6 +19,7 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_finance.datasets.contract import Contract, NumericColumn
+from tff_finance.runtime import attendance
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,13 +42,18 @@ class TableStatistics:
 
 
 def federated_statistics(
-    tables: Sequence[pd.DataFrame], contract: Contract
+    tables: Sequence[pd.DataFrame],
+    contract: Contract,
+    *,
+    institutions: Sequence[str] | None = None,
 ) -> TableStatistics:
     """Computes the statistics over all tables without pooling a row.
 
     Args:
         tables: One validated table per institution; training rows.
         contract: Names the columns and their transforms.
+        institutions: Whose tables they are, in the same order, for runtimes that
+            run an institution where its rows may be. None if that doesn't matter.
 
     Returns:
         The statistics; equal to those of the pooled rows.
@@ -55,7 +61,18 @@ def federated_statistics(
     Raises:
         ValueError: If a numeric column has no value at any institution.
     """
-    columns = [_client_columns(table, contract) for table in tables]
+    columns = [
+        _client_columns(table, contract, name)
+        for table, name in zip(tables, institutions or [""] * len(tables), strict=True)
+    ]
+    # The second pass divides by counts of the first one.
+    with attendance.everyone_needed("the encoder"):
+        return _statistics(columns, contract)
+
+
+def _statistics(
+    columns: Sequence[tf.data.Dataset], contract: Contract
+) -> TableStatistics:
     computations = _build_computations(contract)
     sums = computations.sums(columns)
     names = [column.name for column in contract.numeric_columns]
@@ -102,8 +119,10 @@ class _Computations:
     squared_deviations: tff.Computation
 
 
-def _client_columns(table: pd.DataFrame, contract: Contract) -> tf.data.Dataset:
-    """One element: numbers float64[n, numeric], codes int32[n, categorical]."""
+def _client_columns(
+    table: pd.DataFrame, contract: Contract, institution: str
+) -> tf.data.Dataset:
+    """One element: numbers float64[n, numeric], codes int32[n, categorical], name."""
     numbers = [transformed(table[c.name], c) for c in contract.numeric_columns]
     codes = [
         pd.Categorical(table[c.name], categories=list(c.levels)).codes
@@ -114,6 +133,7 @@ def _client_columns(table: pd.DataFrame, contract: Contract) -> tf.data.Dataset:
         collections.OrderedDict(
             numbers=np.reshape(numbers, [len(numbers), rows]).T.astype(np.float64),
             codes=np.reshape(codes, [len(codes), rows]).T.astype(np.int32),
+            institution=np.array(institution.encode(), np.object_),
         )
     )
 
@@ -127,6 +147,7 @@ def _build_computations(contract: Contract) -> _Computations:
             collections.OrderedDict(
                 numbers=(np.float64, [None, width]),
                 codes=(np.int32, [None, len(sizes)]),
+                institution=np.str_,
             )
         )
     )

@@ -8,7 +8,7 @@ from typing import Any
 from tff_finance import checks
 
 WEIGHTINGS = ("examples", "uniform")
-RUNTIMES = ("in_process", "tff")
+RUNTIMES = ("in_process", "tff", "workers")
 # Results are reported for seeds from this one on, which had no part in any choice.
 FIRST_REPORTED_SEED = 100
 METHODS = ("local", "fed_avg", "fed_sgd", "centralized", "gradient_boosting")
@@ -78,8 +78,9 @@ class CaseStudyConfig:
             initialisation and order of batches.
         methods: Names from `METHODS`, compared in this order.
         training: How models are trained.
-        runtime: What executes: "in_process", or "tff" for TFF's own worker. They
-            round differently, so that long training may end elsewhere.
+        runtime: What executes: "in_process", "tff" for TFF's own worker, "workers"
+            for several of them. They round differently, so that long training may
+            end elsewhere. At which addresses workers are makes no other run of it.
     """
 
     scenario: str

@@ -25,7 +25,14 @@ from tff_finance.records.run_record import RunRecord, UnreadableRecordError
 
 _SHOWN = 5  # differences named in an error
 _SETTINGS = "run.json"
-_MADE_BY_A_RUN = ("metrics", "tensorboard", "record", "summary.json", "checkpoints")
+_MADE_BY_A_RUN = (
+    "metrics",
+    "tensorboard",
+    "record",
+    "summary.json",
+    "missed_by_workers.json",
+    "checkpoints",
+)
 
 
 class DifferentRunError(ValueError):

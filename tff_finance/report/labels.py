@@ -97,6 +97,7 @@ _VALUES = {
     "uniform": mark("the same for every bank"),
     "in_process": mark("in the program's own process"),
     "tff": mark("in TFF's worker"),
+    "workers": mark("in several TFF workers"),
 }
 
 # What records say in English; `%(name)s` stands for a number.

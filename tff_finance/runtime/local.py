@@ -6,19 +6,13 @@ holds inherited pipes open, so that `... | tail` never ends.
 
 import contextlib
 import gc
-import os
-import subprocess
-import sys
 import time
-import uuid
 from collections.abc import Iterator
 
 import psutil
 import tensorflow_federated as tff
 
 from tff_finance.runtime import worker_watch
-
-_WATCHER_SECONDS = 10.0
 
 
 @contextlib.contextmanager
@@ -31,7 +25,7 @@ def execution_context() -> Iterator[None]:
     """
     before = {worker.pid for worker in _workers()}
     settle = 0.0
-    with _watch():
+    with worker_watch.watched():
         try:
             context = tff.backends.native.create_sync_local_cpp_execution_context()
             with tff.framework.get_context_stack().install(context):
@@ -48,35 +42,6 @@ def execution_context() -> Iterator[None]:
             _kill_workers(except_for=before, settle=settle)
             context = None
             gc.collect()
-
-
-@contextlib.contextmanager
-def _watch() -> Iterator[None]:
-    """Marks the workers started in the block, and has their mark watched over."""
-    mark = uuid.uuid4().hex
-    outer = os.environ.get(worker_watch.MARK)
-    os.environ[worker_watch.MARK] = mark
-    watcher = subprocess.Popen(
-        [sys.executable, worker_watch.__file__, mark],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        # Ctrl-C is for this process, which ends its workers itself.
-        start_new_session=True,
-    )
-    try:
-        yield
-    finally:
-        if outer is None:
-            del os.environ[worker_watch.MARK]
-        else:
-            os.environ[worker_watch.MARK] = outer
-        # Not killed: what was interrupted while it ended the workers, it ends.
-        try:
-            watcher.communicate(timeout=_WATCHER_SECONDS)
-        except subprocess.TimeoutExpired:
-            watcher.kill()
-            watcher.communicate()
 
 
 def _kill_workers(*, except_for: set[int], settle: float) -> None:

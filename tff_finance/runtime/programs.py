@@ -53,7 +53,7 @@ def build_program(computation: tff.framework.ConcreteComputation) -> Program:
         # The result's type from before the compilation knows Python's containers.
         return _plain(initial, signature.result)
     if isinstance(signature.parameter, tff.FederatedType):
-        run = _round(_with_state(computation))
+        run = _round(with_state(computation))
         return lambda argument: run((_NO_STATE, argument))
     return _round(computation)
 
@@ -98,7 +98,7 @@ def _round(computation: tff.framework.ConcreteComputation) -> Program:
     # A `MapReduceForm` ends in a state, also where nobody asks for one.
     keeps_state = isinstance(result_type, tff.StructType)
     function = _round_function(
-        computation if keeps_state else _returning_state(computation)
+        computation if keeps_state else returning_state(computation)
     )
     first = 0 if keeps_state else len(values.tensor_specs(server))
     flatten, pack = values.build_flattener(server), values.build_packer(result_type)
@@ -115,7 +115,7 @@ def _round(computation: tff.framework.ConcreteComputation) -> Program:
 _NO_STATE = np.int32(0)
 
 
-def _with_state(
+def with_state(
     computation: tff.framework.ConcreteComputation,
 ) -> tff.framework.ConcreteComputation:
     """`{D*}@CLIENTS -> X@SERVER` with a server state that it doesn't use."""
@@ -129,7 +129,7 @@ def _with_state(
     return with_state
 
 
-def _returning_state(
+def returning_state(
     computation: tff.framework.ConcreteComputation,
 ) -> tff.framework.ConcreteComputation:
     """`<S@SERVER, {D*}@CLIENTS> -> X@SERVER`, which also returns its state."""
