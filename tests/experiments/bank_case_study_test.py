@@ -172,19 +172,18 @@ def start(folder, output_dir, *arguments, marker=""):
         (folder / "stderr").open("w") as stderr,
     ):
         return subprocess.Popen(
-            [sys.executable, "-m", MODULE, f"--output_dir={output_dir}", *arguments],
+            # Jobs in the background of a shell ignore it, and so their children.
+            [
+                *("env", "--default-signal=SIGINT", sys.executable, "-m", MODULE),
+                f"--output_dir={output_dir}",
+                *arguments,
+            ],
             cwd=ROOT,
             env=os.environ | {"TFF_FINANCE_TEST": marker, "COLUMNS": "120"},
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
-            # Jobs in the background of a shell ignore it, and so their children.
-            preexec_fn=_heed_interrupts,  # noqa: PLW1509
         )
-
-
-def _heed_interrupts():
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_in_files(*arguments, **options):
