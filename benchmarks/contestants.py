@@ -28,11 +28,11 @@ Entered = contextlib.AbstractContextManager[Contestant]
 
 @contextlib.contextmanager
 def _ours(workload: Workload, problem: Problem) -> Iterator[Contestant]:
-    from benchmarks.learning_process import dense_fed_avg
+    from benchmarks.learning_process import fed_avg_in_memory
     from tff_finance.runtime import in_process
 
     with in_process.execution_context():
-        yield dense_fed_avg(workload, problem)
+        yield fed_avg_in_memory(workload, problem)
 
 
 @contextlib.contextmanager
@@ -49,7 +49,7 @@ def _ours_on_tff(workload: Workload, problem: Problem) -> Iterator[Contestant]:
 
 @contextlib.contextmanager
 def _ours_on_two_workers(workload: Workload, problem: Problem) -> Iterator[Contestant]:
-    from benchmarks.learning_process import dense_fed_avg
+    from benchmarks.learning_process import fed_avg_in_memory
     from tff_finance.runtime import worker_process, workers
     from tff_finance.runtime.worker_list import WorkerAddress
 
@@ -60,7 +60,8 @@ def _ours_on_two_workers(workload: Workload, problem: Problem) -> Iterator[Conte
             stack.enter_context(worker_process.serving(port))
             addresses.append(WorkerAddress(host="localhost", port=port))
         stack.enter_context(workers.execution_context(addresses))
-        yield dense_fed_avg(workload, problem)
+        # An institution's client runs at its own worker, whoever is in a cohort.
+        yield fed_avg_in_memory(workload, problem, grouped=False)
 
 
 @contextlib.contextmanager

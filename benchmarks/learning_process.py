@@ -1,6 +1,7 @@
 """Contestants that are TFF learning processes: ours, and TFF's own FedAvg."""
 
 import collections
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +21,9 @@ from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.institutions.examples import (
     ExampleStore,
+    GroupStore,
     InMemory,
+    InMemoryGroups,
     dense_examples,
 )
 from tff_finance.institutions.shards import ShardFiles
@@ -61,23 +64,33 @@ class LearningProcessRounds:
 class GroupedRounds(LearningProcessRounds):
     """Rounds in which each client stands for some of the cohort's institutions."""
 
-    def __init__(self, *arguments: Any, store: ShardFiles, clients: int) -> None:
+    def __init__(self, *arguments: Any, store: GroupStore, clients: int) -> None:
         super().__init__(*arguments)
         self._store = store
         self._clients = clients
+        self._last: tuple[Sequence[int], list[Any]] = ((), [])
 
     def next_round(self, cohort: Sequence[int]) -> None:
         """Calls `process.next` on groups of the cohort's datasets."""
-        data = [self._datasets[i] for i in cohort]
-        groups = self._store.groups(data, -(-len(data) // self._clients))
-        self._state = self._process.next(self._state, groups).state
+        if cohort != self._last[0]:  # else as in the round before
+            data = [self._datasets[i] for i in cohort]
+            size = -(-len(data) // self._clients)
+            self._last = (cohort, self._store.groups(data, size))
+        self._state = self._process.next(self._state, self._last[1]).state
 
 
-def dense_fed_avg(workload: Workload, problem: Problem) -> LearningProcessRounds:
-    """This package's FedAvg; the caller's execution context decides where it runs."""
-    store = InMemory()
-    return LearningProcessRounds(
-        _fed_avg(workload, store), _datasets(problem, store), problem.weights
+def fed_avg_in_memory(
+    workload: Workload, problem: Problem, *, grouped: bool = True
+) -> LearningProcessRounds:
+    """This package's FedAvg; many institutions in a group for each processor."""
+    if not grouped or workload.cohort_size <= _FEW_CLIENTS:
+        store = InMemory()
+        arguments = _arguments(workload, problem, store)
+        return LearningProcessRounds(*arguments)
+    store = InMemoryGroups()
+    processors = len(os.sched_getaffinity(0))
+    return GroupedRounds(
+        *_arguments(workload, problem, store), store=store, clients=processors
     )
 
 
@@ -87,10 +100,14 @@ def fed_avg_by_file(
     """The same on rows by file; many institutions in a few groups."""
     grouped = workload.cohort_size > _FEW_CLIENTS
     store = ShardFiles(directory, grouped=grouped)
-    arguments = _fed_avg(workload, store), _datasets(problem, store), problem.weights
+    arguments = _arguments(workload, problem, store)
     if grouped:
         return GroupedRounds(*arguments, store=store, clients=_FEW_CLIENTS)
     return LearningProcessRounds(*arguments)
+
+
+def _arguments(workload: Workload, problem: Problem, store: ExampleStore) -> Any:
+    return _fed_avg(workload, store), _datasets(problem, store), problem.weights
 
 
 def _fed_avg(

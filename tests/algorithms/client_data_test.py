@@ -14,7 +14,7 @@ from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.algorithms.fed_sgd import build_fed_sgd
 from tff_finance.algorithms.single_site import build_single_site
 from tff_finance.client_work.batches import LocalEpochs
-from tff_finance.institutions.examples import InMemory, dense_examples
+from tff_finance.institutions.examples import InMemory, InMemoryGroups, dense_examples
 from tff_finance.institutions.shards import ShardFiles
 from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.runtime import in_process
@@ -159,6 +159,29 @@ def test_groups_are_their_institutions(runtime, tables, tmp_path, build, weighti
         build(store=alone, **options), [alone.client_dataset(e) for e in everybody]
     )
     found, metrics = rounds(build(store=groups, **options), groups.groups(in_groups, 2))
+    assert_same_weights(found, expected, atol=1e-6)
+    for one, other in zip(metrics, expected_metrics, strict=True):
+        np.testing.assert_allclose(one.pop("loss"), other.pop("loss"), rtol=1e-6)
+        assert one == other
+
+
+@pytest.mark.parametrize(
+    "build", [fed_avg, functools.partial(fed_avg, shuffle=False), fed_sgd]
+)
+def test_groups_in_memory_are_their_institutions(runtime, tables, build):
+    """Members of other sizes, without rows, with an update that isn't finite."""
+    del runtime
+    x, y = tables["bank_b"]
+    broken = dense_examples(x.copy(), y, institution="broken")
+    broken["x"][-1, 0] = np.nan
+    empty = dense_examples(x[:0], y[:0], institution="empty")
+    everybody = [*examples_of(tables), empty, broken]
+    store = InMemoryGroups()
+    in_groups = [store.client_dataset(e) for e in everybody]
+    expected, expected_metrics = rounds(
+        build(), [InMemory().client_dataset(e) for e in everybody]
+    )
+    found, metrics = rounds(build(store=store), store.groups(in_groups, 3))
     assert_same_weights(found, expected, atol=1e-6)
     for one, other in zip(metrics, expected_metrics, strict=True):
         np.testing.assert_allclose(one.pop("loss"), other.pop("loss"), rtol=1e-6)

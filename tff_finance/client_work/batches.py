@@ -11,6 +11,24 @@ from tff_finance.institutions.rows import Table
 _MOST_DOUBLINGS = 21  # times 1,024 rows of a batch is the most that int32 counts
 
 
+def padded_rows(num_rows: tf.Tensor, batch_size: int) -> tf.Tensor:
+    """How many rows a table is given, so that few tables differ in size.
+
+    XLA compiles a function for every size that it meets, and institutions all have
+    sizes of their own.
+
+    Args:
+        num_rows: Rows of the table, int32[].
+        batch_size: Rows of a batch.
+
+    Returns:
+        The next power of two of batches, in rows, int32[].
+    """
+    powers = tf.constant([2**exponent for exponent in range(_MOST_DOUBLINGS)])
+    enough = powers * batch_size >= num_rows
+    return tf.reduce_min(tf.where(enough, powers, powers[-1])) * batch_size
+
+
 class BatchPlan(NamedTuple):
     """The batches of one round at one institution.
 
@@ -65,9 +83,6 @@ class BatchPlan(NamedTuple):
     def padded(self, table: Table) -> tuple["BatchPlan", Table]:
         """Plan and table with rows added that belong to no batch.
 
-        The next power of two of batches: XLA compiles a function for every size
-        that it meets, and institutions all have sizes of their own.
-
         Args:
             table: The rows that the plan is for.
 
@@ -75,10 +90,7 @@ class BatchPlan(NamedTuple):
             The plan, with as many columns of `order` as the table has rows now,
             and the table.
         """
-        powers = tf.constant([2**exponent for exponent in range(_MOST_DOUBLINGS)])
-        enough = powers * self.batch_size >= self.num_rows
-        batches = tf.reduce_min(tf.where(enough, powers, powers[-1]))
-        extra = batches * self.batch_size - self.num_rows
+        extra = padded_rows(self.num_rows, self.batch_size) - self.num_rows
         below = [[0, extra], [0, 0]]
         order = self.order
         if order is not None:

@@ -19,6 +19,7 @@ from tff_finance.client_work.gradient_estimator import (
     GradientEstimator,
     build_mean_gradient,
 )
+from tff_finance.client_work.group_members import group_members
 from tff_finance.client_work.local_rule import LocalRule
 from tff_finance.client_work.local_training import LocalTraining, LocalTrainingResult
 from tff_finance.institutions.examples import ExampleStore
@@ -134,6 +135,32 @@ def build_local_epochs_work(
             files.write(institution, number, kept)
         return result
 
+    @tf.function
+    def train_group(server_state: Any, weights: ModelWeights, group: Any) -> Any:
+        global_weights = tuple(weights.trainable)
+
+        def finish(trained: LocalTrainingResult, num_rows: tf.Tensor) -> Any:
+            result, sums = process.client_result(
+                weights_lib.subtract(global_weights, trained.trainable),
+                loss_sum=trained.loss_sum,
+                num_rows=num_rows,
+                epochs=batches.epochs,
+                weighting=weighting,
+            )
+            return process.weighted(result, sums)
+
+        total = training.run_members(
+            trainable=global_weights,
+            non_trainable=tuple(weights.non_trainable),
+            optimizer_state=initial_optimizer_state(
+                optimizer, spec, server_state["optimizer"]
+            ),
+            members=group_members(group, server_state, batches),
+            batches=batches,
+            finish=finish,
+        )
+        return process.group_result(total)
+
     initial_state = process.build_initial_state(
         optimizer.get_hparams(optimizer.initialize(spec))
     )
@@ -142,6 +169,7 @@ def build_local_epochs_work(
         state_type=initial_state.type_signature.result,
         model=model,
         store=store,
+        update_group=None if rule_spec else train_group,
     )
     return process.build_client_work_process(initial_state, client_update)
 

@@ -36,6 +36,23 @@ class LocalTrainingResult(NamedTuple):
     num_steps: tf.Tensor
 
 
+class Members(NamedTuple):
+    """The rows of a group's members, padded to the same number.
+
+    Attributes:
+        x: Features, float32[members, n, features].
+        y: Labels, float32[members, n, 1].
+        num_rows: Of each, the others being padding, int32[members].
+        order: Row numbers in the order of training, int32[members, epochs, n]; None
+            for that of the tables.
+    """
+
+    x: tf.Tensor
+    y: tf.Tensor
+    num_rows: tf.Tensor
+    order: tf.Tensor | None
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LocalTraining:
     """What one local step is made of.
@@ -87,6 +104,79 @@ class LocalTraining:
             trainable, optimizer_state, tf.constant(0.0), tf.constant(0)
         )
 
+        step = self._build_step(trainable, non_trainable, rule_state)
+        if isinstance(rows, Table):
+            plan = batches.plan(rows.num_rows, seed)
+            return _run_plan(step, start, rows, plan, finish)
+        return finish(_run_shards(step, start, rows, batches, seed))
+
+    def run_members(
+        self,
+        *,
+        trainable: Weights,
+        non_trainable: Weights,
+        optimizer_state: Any,
+        members: Members,
+        batches: LocalEpochs,
+        finish: Callable[[LocalTrainingResult, tf.Tensor], T],
+    ) -> T:
+        """Trains each member of a group from the same weights, and sums up.
+
+        All of them are one function for XLA: to enter one takes TensorFlow longer
+        than a small institution trains. Their rules keep no state.
+
+        Args:
+            trainable: Trainable weights at each member's start.
+            non_trainable: Weights that stay as they are.
+            optimizer_state: Of `optimizer` at each member's start.
+            members: Their rows, and the order of them.
+            batches: Epochs and batch size.
+            finish: Called with a member's end and its number of rows.
+
+        Returns:
+            The sum of what `finish` returns, tensor by tensor.
+        """
+        step = self._build_step(trainable, non_trainable, ())
+        start = LocalTrainingResult(
+            trainable, optimizer_state, tf.constant(0.0), tf.constant(0)
+        )
+
+        def train_member(number: tf.Tensor) -> T:
+            plan = BatchPlan(
+                order=None if members.order is None else members.order[number],
+                num_rows=members.num_rows[number],
+                epochs=batches.epochs,
+                batch_size=batches.batch_size,
+            )
+            end = _loop(step, start, Table(members.x[number], members.y[number]), plan)
+            return finish(end._replace(num_steps=plan.num_steps), plan.num_rows)
+
+        @tf.function(
+            jit_compile=batches.batch_size <= _LARGEST_COMPILED_BATCH, autograph=False
+        )
+        def train() -> T:
+            # A member without rows takes no step, and shows what the sums look like.
+            nothing = tf.nest.map_structure(
+                tf.zeros_like, finish(start, tf.constant(0))
+            )
+            _, total = tf.while_loop(
+                lambda number, _: number < tf.size(members.num_rows),
+                lambda number, total: (
+                    number + 1,
+                    tf.nest.map_structure(tf.add, total, train_member(number)),
+                ),
+                (tf.constant(0), nothing),
+                parallel_iterations=1,
+            )
+            return total
+
+        return train()
+
+    def _build_step(
+        self, trainable: Weights, non_trainable: Weights, rule_state: State
+    ) -> "_Step":
+        """The step from where the institution stands, over a batch."""
+
         def step(current: LocalTrainingResult, batch: Table) -> LocalTrainingResult:
             estimate = self.gradient_estimator(
                 current.trainable, non_trainable, batch.x, batch.y
@@ -106,10 +196,7 @@ class LocalTraining:
                 weights, optimizer_state, loss_sum, current.num_steps
             )
 
-        if isinstance(rows, Table):
-            plan = batches.plan(rows.num_rows, seed)
-            return _run_plan(step, start, rows, plan, finish)
-        return finish(_run_shards(step, start, rows, batches, seed))
+        return step
 
 
 _Step = Callable[[LocalTrainingResult, Table], LocalTrainingResult]

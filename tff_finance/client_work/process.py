@@ -16,6 +16,14 @@ Sums = Mapping[str, tf.Tensor]
 UpdateInstitution = Callable[[Any, Any, Any], tuple[ClientResult, Sums]]
 """From server state, weights and one institution's element."""
 
+_SUMS: tuple[str, ...] = (
+    "loss_sum",
+    "loss_rows",
+    "num_examples",
+    "num_institutions",
+    "non_finite_updates",
+)
+
 
 def build_initial_state(hparams: Mapping[str, Any]) -> tff.Computation:
     """Builds `( -> S)`, `S` being `<round=int32, seed=int32, optimizer=hparams>`.
@@ -90,6 +98,7 @@ def build_client_update(
     state_type: tff.Type,
     model: tff.learning.models.FunctionalModel,
     store: ExampleStore | None,
+    update_group: UpdateInstitution | None = None,
 ) -> tff.Computation:
     """Builds `(<S, W, B*> -> <ClientResult, sums>)`, a client's part of a round.
 
@@ -100,6 +109,7 @@ def build_client_update(
         store: Gives `B`; defaults to `InMemory`. If it groups institutions, a
             client's members train one after the other, and it reports the mean of
             their updates with the sum of their weights.
+        update_group: Does the same for a group in memory, in one call.
 
     Returns:
         The computation.
@@ -114,7 +124,9 @@ def build_client_update(
         element = dataset.get_single_element()
         if not store.grouped:
             return update_institution(state, weights, element)
-        return _group_result(
+        if update_group and "x" in element:
+            return update_group(state, weights, element)
+        return _member_by_member(
             element,
             weights_lib.trainable_spec(model),
             lambda member: update_institution(state, weights, member),
@@ -123,12 +135,33 @@ def build_client_update(
     return client_update
 
 
-def _group_result(
+def weighted(result: ClientResult, sums: Sums) -> Any:
+    """What adds up over a group: the weighted update, the weight, the sums."""
+    weight = result.update_weight
+    return tuple(u * weight for u in result.update), weight, dict(sums)
+
+
+def group_result(total: Any) -> tuple[ClientResult, Sums]:
+    """The mean of a group's updates, the sum of all else.
+
+    Args:
+        total: The sum of what `weighted` returns over the members.
+
+    Returns:
+        What `client_result` makes, of the whole group.
+    """
+    update, weight, sums = total
+    mean = tuple(tf.math.divide_no_nan(u, weight) for u in update)
+    ordered: Sums = collections.OrderedDict((name, sums[name]) for name in _SUMS)
+    return ClientResult(mean, weight), ordered
+
+
+def _member_by_member(
     group: Any,
     spec: Sequence[tf.TensorSpec],
     update_member: Callable[[Any], tuple[ClientResult, Sums]],
 ) -> tuple[ClientResult, Sums]:
-    """The mean of the members' updates, the sum of all else.
+    """Updates the members, one after the other.
 
     Args:
         group: The members' elements, stacked.
@@ -141,31 +174,25 @@ def _group_result(
 
     def add_member(number: tf.Tensor, total: Any) -> Any:
         member = tf.nest.map_structure(lambda t: t[number], group)
-        result, sums = update_member(member)
-        weight = result.update_weight
-        update = tuple(u * weight for u in result.update)
         return number + 1, tf.nest.map_structure(
-            tf.add, total, (update, weight, dict(sums))
+            tf.add, total, weighted(*update_member(member))
         )
 
-    nothing, no_sums = client_result(
+    nothing = client_result(
         tuple(tf.zeros(leaf.shape, leaf.dtype) for leaf in spec),
         loss_sum=tf.constant(0.0),
         num_rows=tf.constant(0),
         epochs=1,
         weighting=tff.learning.ClientWeighting.NUM_EXAMPLES,
     )
-    zero = (nothing.update, nothing.update_weight, dict(no_sums))
     members = tf.size(group["institution"])
-    _, (update, weight, sums) = tf.while_loop(
+    _, total = tf.while_loop(
         lambda number, _: number < members,
         add_member,
-        (tf.constant(0), tf.nest.map_structure(tf.zeros_like, zero)),
+        (tf.constant(0), tf.nest.map_structure(tf.zeros_like, weighted(*nothing))),
         parallel_iterations=1,
     )
-    mean = tuple(tf.math.divide_no_nan(u, weight) for u in update)
-    ordered = collections.OrderedDict((name, sums[name]) for name in no_sums)
-    return ClientResult(mean, weight), ordered
+    return group_result(total)
 
 
 def build_client_work_process(

@@ -7,12 +7,15 @@ per round.
 """
 
 import collections
-from collections.abc import Mapping
+import weakref
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
+
+from tff_finance import checks
 
 Examples = Mapping[str, np.ndarray]
 
@@ -93,6 +96,28 @@ class ExampleStore(Protocol):
         ...
 
 
+class GroupStore(ExampleStore, Protocol):
+    """A store whose clients may be groups of institutions.
+
+    A weighted mean over groups is that over institutions. What clips, ranks or
+    perturbs an institution's update must see it, and so can't be given groups.
+    """
+
+    def groups(
+        self, datasets: Sequence[tf.data.Dataset], size: int
+    ) -> list[tf.data.Dataset]:
+        """Clients of several institutions each, in order.
+
+        Args:
+            datasets: Of `client_dataset`. They must live as long as the groups.
+            size: Institutions of a group; the last may have fewer.
+
+        Returns:
+            Datasets of one element: the members' elements, stacked.
+        """
+        ...
+
+
 class InMemory:
     """Rows are in the element: best where the rounds run in this process."""
 
@@ -105,3 +130,59 @@ class InMemory:
     def client_dataset(self, examples: Examples) -> tf.data.Dataset:
         """As the function of this name."""
         return client_dataset(examples)
+
+
+class InMemoryGroups:
+    """Rows of several institutions are in one element; a `GroupStore`.
+
+    Tables of a group are as long as its longest: the others have rows added, which
+    nobody reads.
+    """
+
+    grouped = True
+
+    def __init__(self) -> None:
+        """Knows no tables yet."""
+        self._examples: weakref.WeakKeyDictionary[tf.data.Dataset, Examples] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def element_type(self, num_features: int) -> tff.Type:
+        """Stacked tables, and the number of rows of each."""
+        return tff.to_type(
+            collections.OrderedDict(
+                x=(np.float32, [None, None, num_features]),
+                y=(np.float32, [None, None, 1]),
+                num_rows=(np.int32, [None]),
+                institution=(np.str_, [None]),
+            )
+        )
+
+    def client_dataset(self, examples: Examples) -> tf.data.Dataset:
+        """One institution's table, for `groups`."""
+        dataset = client_dataset(examples)
+        self._examples[dataset] = examples
+        return dataset
+
+    def groups(
+        self, datasets: Sequence[tf.data.Dataset], size: int
+    ) -> list[tf.data.Dataset]:
+        """As `GroupStore.groups`."""
+        checks.check_at_least("size", size, 1)
+        return [
+            tf.data.Dataset.from_tensors(
+                _stacked([self._examples[d] for d in datasets[start : start + size]])
+            )
+            for start in range(0, len(datasets), size)
+        ]
+
+
+def _stacked(members: Sequence[Examples]) -> Examples:
+    num_rows = np.array([len(member["x"]) for member in members], np.int32)
+    shape = (len(members), int(num_rows.max()))
+    x = np.zeros([*shape, members[0]["x"].shape[1]], np.float32)
+    y = np.zeros([*shape, 1], np.float32)
+    for number, (rows, member) in enumerate(zip(num_rows, members, strict=True)):
+        x[number, :rows], y[number, :rows] = member["x"], member["y"]
+    names = np.array([member["institution"].item() for member in members], np.object_)
+    return collections.OrderedDict(x=x, y=y, num_rows=num_rows, institution=names)

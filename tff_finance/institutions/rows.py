@@ -58,7 +58,7 @@ class Shards(NamedTuple):
 
 
 def rows_of(element: Any, num_features: int) -> Table | Shards:
-    """Rows of an element of `examples_type` or of `shards_type`.
+    """Rows of an institution's element, or of a member of a group.
 
     Args:
         element: As a client's graph gets it.
@@ -69,6 +69,9 @@ def rows_of(element: Any, num_features: int) -> Table | Shards:
     """
     if "files" in element:
         return Shards(element["files"], element["rows"], num_features)
+    if "num_rows" in element:
+        number = element["num_rows"]
+        return Table(element["x"][:number], element["y"][:number])
     return Table(element["x"], element["y"])
 
 

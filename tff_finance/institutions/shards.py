@@ -91,16 +91,12 @@ def write_shards(
 
 
 class ShardFiles:
-    """Where a run keeps its institutions' shards; an `ExampleStore`.
+    """Where a run keeps its institutions' shards; a `GroupStore`.
 
     A table's files are deleted when the dataset of their names is no longer used.
 
     Attributes:
         grouped: Whether clients are groups of institutions, as `groups` makes them.
-            TFF's runtime spends most of a round on its clients where they are many
-            and small. A weighted mean over groups is that over institutions; what
-            clips, ranks or perturbs an institution's update must see it, and so
-            can't be given groups.
     """
 
     def __init__(
@@ -136,15 +132,7 @@ class ShardFiles:
     def groups(
         self, datasets: Sequence[tf.data.Dataset], size: int
     ) -> list[tf.data.Dataset]:
-        """Clients of several institutions each, in order.
-
-        Args:
-            datasets: Of `client_dataset`. They must live as long as the groups.
-            size: Institutions of a group; the last may have fewer.
-
-        Returns:
-            Datasets of one element: the members' names, stacked.
-        """
+        """As `GroupStore.groups`."""
         checks.check_at_least("size", size, 1)
         starts = range(0, len(datasets), size)
         return [

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tff_finance import checks
-from tff_finance.institutions.shards import ShardFiles
+from tff_finance.institutions.examples import GroupStore
 
 ClientDataOfRound = Callable[[int], Sequence[tf.data.Dataset]]
 """From the round's number, counted from 0, to its clients' data."""
@@ -52,7 +52,7 @@ def cohort_data(
     datasets: Sequence[tf.data.Dataset],
     cohorts: UniformCohorts,
     *,
-    store: ShardFiles | None = None,
+    store: GroupStore | None = None,
     group_size: int = 1,
 ) -> ClientDataOfRound:
     """Client data of sampled cohorts, for `loop.train`.
