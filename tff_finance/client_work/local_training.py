@@ -57,6 +57,7 @@ class LocalTraining:
         non_trainable: Weights,
         optimizer_state: Any,
         rule_state: State,
+        shared: State,
         rows: Table | Shards,
         batches: LocalEpochs,
         seed: tf.Tensor,
@@ -74,6 +75,7 @@ class LocalTraining:
             non_trainable: Weights that stay as they are.
             optimizer_state: Of `optimizer`.
             rule_state: The institution's state, constant during the loop.
+            shared: The rule's shared value, likewise.
             rows: The institution's. Of shards, each is read when its turn comes;
                 no batch goes across them.
             batches: Epochs, batch size and order.
@@ -96,6 +98,7 @@ class LocalTraining:
                 weights=current.trainable,
                 global_weights=trainable,
                 state=rule_state,
+                shared=shared,
             )
             optimizer_state, weights = self.optimizer.next(
                 current.optimizer_state, current.trainable, gradient
