@@ -107,6 +107,14 @@ def test_scaffold_is_of_plain_sgd():
     assert config(methods=("fed_avg", "fed_prox"), training=training)
 
 
+def test_scaffold_is_not_for_workers_of_other_machines():
+    with pytest.raises(
+        ValueError, match="`methods` can't have scaffold with the runtime"
+    ):
+        config(methods=("fed_avg", "scaffold"), runtime="workers")
+    assert config(methods=("fed_avg", "fed_prox"), runtime="workers")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

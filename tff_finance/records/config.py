@@ -172,6 +172,12 @@ class CaseStudyConfig:
         for method in self.methods:
             checks.check_one_of("methods", method, METHODS)
         self.training.check_suits(self.methods)
+        if self.runtime == "workers" and "scaffold" in self.methods:
+            # One seed's state would be left for the next one to find.
+            raise ValueError(
+                "`methods` can't have scaffold with the runtime workers, at whose "
+                "machines institutions' state can't be deleted between seeds."
+            )
         for seed in self.seeds:
             checks.check_in_range("seeds", seed, 0, 2**31 - 1)
 

@@ -4,8 +4,8 @@ A rate is a hyperparameter in the state of the learning process, so nothing is b
 anew. Whether to reduce it follows from the validated rounds alone: a run that is
 resumed replays its curve and decides as if it had never been interrupted.
 
-Source: Charles & Konecny (2020), section 3, https://arxiv.org/abs/2007.00878, for both
-client and server rates.
+After https://github.com/google-research/federated/tree/master/adaptive_lr_decay, which
+also decays client and server rates apart, by the training loss.
 """
 
 import dataclasses
