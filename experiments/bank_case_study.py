@@ -16,8 +16,11 @@ from absl import flags
 from experiments import command_line, resume, runtime_flags
 from tff_finance.records import files
 from tff_finance.records.config import (
+    DEFAULT_METHODS,
     FIRST_REPORTED_SEED,
+    LEARNING_RATES,
     METHODS,
+    OPTIMIZERS,
     WEIGHTINGS,
     CaseStudyConfig,
 )
@@ -46,7 +49,7 @@ _FIRST_SEED = flags.DEFINE_integer(
     lower_bound=0,
 )
 _METHODS = flags.DEFINE_list(
-    "methods", list(METHODS), f"Methods to compare, of: {', '.join(METHODS)}."
+    "methods", list(DEFAULT_METHODS), f"Methods to compare, of: {', '.join(METHODS)}."
 )
 _HETEROGENEITY = flags.DEFINE_float(
     "heterogeneity",
@@ -59,7 +62,33 @@ _TRAINING = (
     flags.DEFINE_integer("rounds", None, "Most FedAvg rounds."),
     flags.DEFINE_integer("local_epochs", None, "Epochs per FedAvg round."),
     flags.DEFINE_integer("batch_size", None, "Rows of a local batch."),
-    flags.DEFINE_float("client_learning_rate", None, "Of local SGD."),
+    flags.DEFINE_enum(
+        "client_optimizer", None, OPTIMIZERS, "Of local steps and the references."
+    ),
+    flags.DEFINE_float("client_learning_rate", None, "Of that optimizer."),
+    flags.DEFINE_enum(
+        "server_optimizer",
+        None,
+        OPTIMIZERS,
+        "Of fed_avg, fed_prox and scaffold; the methods named after one have it.",
+    ),
+    flags.DEFINE_float(
+        "server_learning_rate",
+        None,
+        "Of the server in all federated methods but fed_sgd. Default: the optimizer's.",
+    ),
+    flags.DEFINE_float("proximal_mu", None, "Of fed_prox; 0 is fed_avg."),
+    flags.DEFINE_list(
+        "plateau_rates",
+        None,
+        "Learning rates to reduce where the validation loss stops falling, of: "
+        f"{', '.join(LEARNING_RATES)}.",
+    ),
+    flags.DEFINE_float("plateau_factor", None, "What such a rate is multiplied by."),
+    flags.DEFINE_integer(
+        "plateau_patience", None, "Rounds without better validation loss before that."
+    ),
+    flags.DEFINE_float("plateau_minimum", None, "No rate is reduced below it."),
     flags.DEFINE_enum("weighting", None, WEIGHTINGS, "Weight of a bank's update."),
     flags.DEFINE_list("hidden_units", None, "Widths of the hidden layers."),
     flags.DEFINE_integer("fed_sgd_rounds", None, "Most FedSGD rounds."),
@@ -116,6 +145,8 @@ def _config(runtime: str) -> CaseStudyConfig:
     try:
         if "hidden_units" in given:
             given["hidden_units"] = _widths(given["hidden_units"])
+        if "plateau_rates" in given:
+            given["plateau_rates"] = tuple(given["plateau_rates"])
         return CaseStudyConfig(
             scenario=scenario.name,
             heterogeneity=(

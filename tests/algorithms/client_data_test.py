@@ -9,9 +9,9 @@ import tensorflow_federated as tff
 
 from tests.algorithms.conftest import build_model
 from tests.algorithms.learning import assert_same_weights
-from tests.algorithms.scaffold import Scaffold
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.algorithms.fed_sgd import build_fed_sgd
+from tff_finance.algorithms.scaffold import build_scaffold
 from tff_finance.algorithms.single_site import build_single_site
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.institutions.examples import InMemory, InMemoryGroups, dense_examples
@@ -19,7 +19,6 @@ from tff_finance.institutions.shards import ShardFiles
 from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.runtime import in_process
 
-UNIFORM = tff.learning.ClientWeighting.UNIFORM
 sgd = tff.learning.optimizers.build_sgdm
 
 pytestmark = pytest.mark.usefixtures("tff_context")
@@ -194,9 +193,11 @@ def test_groups_keep_their_institutions_state(tables, tmp_path):
             (tmp_path / folder / name).mkdir(parents=True)
 
     def run(folder, store, data):
-        process = fed_avg(
-            weighting=UNIFORM,
-            local_rule=Scaffold(),
+        process = build_scaffold(
+            build_model(4),
+            client_learning_rate=0.3,
+            batches=LocalEpochs(epochs=2, batch_size=8),
+            num_institutions=3,
             state_files=InstitutionStateFiles(str(tmp_path / folder)),
             store=store,
         )

@@ -1,7 +1,6 @@
-"""The seams of client work, used as later algorithms will use them.
+"""The seam of gradients: an estimator that clips each record's gradient.
 
-A gradient estimator that clips each record's gradient, and FedProx as a local
-rule: https://arxiv.org/abs/1607.00133, https://arxiv.org/abs/1812.06127.
+Source: Abadi et al. (2016), https://arxiv.org/abs/1607.00133.
 """
 
 import numpy as np
@@ -10,7 +9,7 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from tests.algorithms import numpy_logistic
-from tests.algorithms.learning import assert_same_weights, train
+from tests.algorithms.learning import train
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.algorithms.fed_sgd import build_fed_sgd
 from tff_finance.algorithms.single_site import build_single_site
@@ -19,12 +18,10 @@ from tff_finance.client_work.gradient_estimator import (
     GradientEstimate,
     build_mean_gradient,
 )
-from tff_finance.client_work.local_rule import LocalRule
 
 CLIP = 0.5
 RATE = 0.3
 BATCHES = LocalEpochs(epochs=2, batch_size=16, shuffle=False)
-UNIFORM = tff.learning.ClientWeighting.UNIFORM
 sgd = tff.learning.optimizers.build_sgdm
 
 
@@ -100,68 +97,3 @@ def test_a_per_record_clipped_estimator_plugs_in(
     work = metrics.get("client_work", metrics)
     assert np.isfinite(work["loss"])
     assert work.get("non_finite_updates", 0) == 0
-
-
-class Proximal(LocalRule):
-    """FedProx: adds the gradient of mu/2 times the squared distance to the start."""
-
-    def __init__(self, mu):
-        self._mu = mu
-
-    def correct(self, gradient, *, weights, global_weights, state):
-        del state
-        return tuple(
-            g + self._mu * (w - start)
-            for g, w, start in zip(gradient, weights, global_weights, strict=True)
-        )
-
-
-def build_fed_prox(model, mu):
-    return build_fed_avg(
-        model,
-        client_optimizer=sgd(RATE),
-        batches=BATCHES,
-        weighting=UNIFORM,
-        local_rule=Proximal(mu),
-    )
-
-
-def test_fed_prox_at_zero_is_fed_avg(logistic_model, client_data):
-    fed_prox = build_fed_prox(logistic_model, 0.0)
-    fed_avg = build_fed_avg(
-        logistic_model, client_optimizer=sgd(RATE), batches=BATCHES, weighting=UNIFORM
-    )
-    state, _ = train(fed_prox, client_data, 3)
-    expected, _ = train(fed_avg, client_data, 3)
-    assert_same_weights(
-        fed_prox.get_model_weights(state), fed_avg.get_model_weights(expected), atol=0
-    )
-
-
-def test_fed_prox_equals_numpy(logistic_model, tables, client_data):
-    process = build_fed_prox(logistic_model, 0.8)
-    state, _ = train(process, client_data, 3)
-
-    def in_numpy(mu):
-        w = numpy_logistic.vector(process.get_model_weights(process.initialize()))
-        for _ in range(3):
-            start = w
-            local = [
-                numpy_logistic.local_steps(
-                    start,
-                    x,
-                    y,
-                    rate=RATE,
-                    steps=numpy_logistic.batches(len(y), 16, epochs=2),
-                    correct=lambda g, v, start=start: g + mu * (v - start),
-                )[0]
-                for x, y in tables.values()
-            ]
-            w = np.mean(local, axis=0)
-        return w
-
-    expected = in_numpy(0.8)
-    np.testing.assert_allclose(
-        numpy_logistic.vector(process.get_model_weights(state)), expected, atol=1e-5
-    )
-    assert np.abs(expected - in_numpy(0.0)).max() > 0.05

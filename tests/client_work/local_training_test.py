@@ -25,13 +25,16 @@ def sum_of_batch(trainable, non_trainable, x, y):
 class Recording(LocalRule):
     """Adds up all that a rule is given, weighted so that each part shows."""
 
-    def correct(self, gradient, *, weights, global_weights, state):
-        parts = zip(gradient, weights, global_weights, state, strict=True)
-        return tuple(g + 0.1 * w + 0.01 * start + 0.001 * s for g, w, start, s in parts)
+    def correct(self, gradient, *, weights, global_weights, state, shared):
+        parts = zip(gradient, weights, global_weights, state, shared, strict=True)
+        return tuple(
+            g + 0.1 * w + 0.01 * start + 0.001 * s + 0.02 * common
+            for g, w, start, s, common in parts
+        )
 
 
 def run(rule, optimizer, *, epochs=2, rows=5):
-    """From the weight 3, with rule state 5; also returns the optimizer's spec."""
+    """From the weight 3, with rule state 5 and shared value 11."""
     training = LocalTraining(
         optimizer=optimizer, gradient_estimator=sum_of_batch, local_rule=rule
     )
@@ -42,6 +45,7 @@ def run(rule, optimizer, *, epochs=2, rows=5):
             tf.convert_to_tensor, optimizer.initialize((tf.TensorSpec([]),))
         ),
         rule_state=(tf.constant(5.0),),
+        shared=(tf.constant(11.0),),
         rows=Table(tf.constant(X[:rows]), tf.constant(Y[:rows])),
         batches=LocalEpochs(epochs=epochs, batch_size=2, shuffle=False),
         seed=tf.constant([0, 0]),
@@ -55,7 +59,7 @@ def test_each_step_has_its_batch_and_its_correction():
     weight, velocity, loss_sum = 3.0, 0.0, 0.0
     for rows in 2 * [[0, 1], [2, 3], [4]]:
         loss_sum += weight * len(rows)
-        gradient = X[rows].sum() + 0.1 * weight + 0.01 * 3.0 + 0.001 * 5.0
+        gradient = X[rows].sum() + 0.1 * weight + 0.01 * 3.0 + 0.001 * 5.0 + 0.02 * 11.0
         velocity = 0.5 * velocity + gradient
         weight -= RATE * velocity
     np.testing.assert_allclose(result.trainable[0], weight, rtol=1e-6)
@@ -69,6 +73,7 @@ def test_the_plain_rule_corrects_nothing_and_keeps_nothing():
     result = run(LocalRule(), tff.learning.optimizers.build_sgdm(RATE), epochs=1)
     np.testing.assert_allclose(result.trainable[0], 3.0 - RATE * X.sum(), rtol=1e-6)
     assert LocalRule().state_spec((tf.TensorSpec([]),)) == ()
+    assert LocalRule().shared_spec((tf.TensorSpec([]),)) == ()
 
 
 def test_without_rows_nothing_moves():

@@ -91,3 +91,40 @@ def test_round_and_seed_reach_every_institution(tff_context):
         assert output.measurements["num_examples"] == 4
         assert output.measurements["num_institutions"] == 2
     assert state == {"round": 3, "seed": 3, "optimizer": {"learning_rate": 0.5}}
+
+
+def test_the_shared_value_is_broadcast_and_its_changes_are_summed(tff_context):
+    del tff_context
+    spec = (tf.TensorSpec([2]), tf.TensorSpec([]))
+    initial_state = process.build_initial_state({}, spec)
+    state_type = initial_state.type_signature.result
+
+    @tff.tensorflow.computation(state_type, np.float32, tff.SequenceType(np.float32))
+    def client_update(state, weights, data):
+        del data
+        vector, number = state["shared"]
+        return process.client_result(
+            weights + number,
+            loss_sum=tf.constant(1.0),
+            num_rows=tf.constant(2),
+            epochs=1,
+            weighting=EXAMPLES,
+            shared_change=(vector + weights, tf.constant(1.0)),
+        )
+
+    def next_shared(shared, change):
+        return (shared[0] + change[0] / 10, shared[1] + change[1])
+
+    work = process.build_client_work_process(
+        initial_state, client_update, next_shared=next_shared
+    )
+    state = work.initialize()
+    vector, number = np.zeros(2), 0.0
+    for _ in range(3):
+        output = work.next(state, [100.0, 200.0, 300.0], [[], [], []])
+        assert output.result[0].update == 100 + number
+        assert "shared" not in output.measurements
+        state = work.set_hparams(output.state, work.get_hparams(output.state))
+        vector, number = vector + (3 * vector + 600) / 10, number + 3
+        np.testing.assert_allclose(state["shared"][0], vector, rtol=1e-6)
+        assert state["shared"][1] == number

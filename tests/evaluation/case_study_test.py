@@ -15,7 +15,7 @@ from tff_finance.evaluation import methods as methods_lib
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.institutions.examples import InMemory
 from tff_finance.preprocessing.consortium import encode_consortium
-from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
+from tff_finance.records.config import DEFAULT_METHODS, CaseStudyConfig, TrainingConfig
 from tff_finance.records.run_folder import RunFolder
 from tff_finance.records.run_record import RunRecord
 
@@ -53,7 +53,7 @@ def config(**options):
         "scenario": "scarce_labels",
         "heterogeneity": 0.3,
         "seeds": (0, 1),
-        "methods": METHODS,
+        "methods": DEFAULT_METHODS,
         "training": TRAINING,
     }
     return CaseStudyConfig(**defaults | options)
@@ -106,9 +106,11 @@ def test_another_seed_redraws_everything(record):
 def test_record_is_complete(record):
     assert record.experiment == "bank_case_study"
     assert record.config == config().to_mapping()
-    assert {row.method for row in record.metrics} == set(METHODS)
-    assert {row.method for row in record.runs} == set(METHODS)
-    assert {row.method for row in record.curves} == set(METHODS) - {"gradient_boosting"}
+    assert {row.method for row in record.metrics} == set(DEFAULT_METHODS)
+    assert {row.method for row in record.runs} == set(DEFAULT_METHODS)
+    assert {row.method for row in record.curves} == set(DEFAULT_METHODS) - {
+        "gradient_boosting"
+    }
     assert len(record.institutions) == 2 * 3
     for row in record.institutions:
         assert row.test_rows == 80
@@ -220,7 +222,9 @@ def test_nothing_before_the_final_evaluation_reads_test_rows():
         assert not np.array_equal(rows["x"], clean.test[name]["x"])
     probes = clean.training[0].validation["x"]
     width = len(clean.encoder.feature_names)
-    methods = case_study.build_methods(METHODS, width, TRAINING, store=InMemory())
+    methods = case_study.build_methods(
+        DEFAULT_METHODS, width, TRAINING, store=InMemory()
+    )
     for method in methods:
         left, right = (
             method.fit(consortium.training, seed=0) for consortium in (clean, spoilt)
@@ -255,7 +259,7 @@ def test_a_study_goes_on_after_the_parts_that_are_done(record, tmp_path):
     )
     assert without_time(kept) == without_time(record)
     # As if killed in the second seed's third method.
-    for name in METHODS[2:]:
+    for name in DEFAULT_METHODS[2:]:
         shutil.rmtree(tmp_path / "checkpoints" / "seed_1" / name)
     lines = []
     again = case_study.run_case_study(
@@ -264,8 +268,26 @@ def test_a_study_goes_on_after_the_parts_that_are_done(record, tmp_path):
     assert without_time(again) == without_time(record)
     assert RunRecord.read(tmp_path / "record") == again
     run_again = [line for line in lines if "was finished before" not in line]
-    assert [line.split()[2] for line in run_again] == list(METHODS[2:])
-    assert len(lines) == 2 * len(METHODS)
+    assert [line.split()[2] for line in run_again] == list(DEFAULT_METHODS[2:])
+    assert len(lines) == 2 * len(DEFAULT_METHODS)
+
+
+def test_institution_state_lies_with_the_runs_checkpoints(tmp_path):
+    """And is taken up there, or not needed: the numbers are the same."""
+    options = {"methods": ("scaffold", "fed_avg"), "seeds": (0, 1)}
+    expected = run(**options)
+    folder = RunFolder(directory=tmp_path, checkpoint_seconds=0)
+    found = case_study.run_case_study(
+        config(**options), report_progress=lambda _: None, folder=folder
+    )
+    assert without_time(found) == without_time(expected)
+    banks = tmp_path / "checkpoints" / "institution_state" / "scaffold"
+    assert {path.name for path in banks.iterdir()} == {"bank_a", "bank_b", "bank_c"}
+    losses = {
+        name: [row.validation_loss for row in found.curves if row.method == name]
+        for name in options["methods"]
+    }
+    assert losses["scaffold"] != losses["fed_avg"]
 
 
 def test_a_finished_seed_is_not_even_drawn(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ import pytest
 from tff_finance.datasets.scenarios import SCENARIOS
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.records import files
-from tff_finance.records.config import METHODS
+from tff_finance.records.config import DEFAULT_METHODS
 from tff_finance.records.run_folder import RunFolder
 from tff_finance.records.run_record import RunRecord
 
@@ -70,6 +70,9 @@ def usage():
         "fed_sgd_rounds",
         "hidden_units",
         "weighting",
+        "server_optimizer",
+        "proximal_mu",
+        "plateau_rates",
     ],
 )
 def test_help_prints_the_flags_without_tensorflow(usage, flag):
@@ -97,6 +100,9 @@ def test_choices_of_scenario_are_the_scenarios(usage):
         (["--first_seed=2147483647", "--seeds=2"], "seeds"),
         (["--rounds=0"], "rounds"),
         (["--hidden_units=8,0"], "hidden_units"),
+        (["--client_optimizer=adam", "--methods=scaffold"], "client_optimizer"),
+        (["--server_learning_rate=0"], "server_learning_rate"),
+        (["--plateau_rates=bank"], "plateau_rates"),
         (["stray"], "'stray'"),
     ],
 )
@@ -219,7 +225,7 @@ def test_run_writes_summary_and_record(finished_run):
         ".lock",
     }
     summary = json.loads((results / "summary.json").read_text())
-    assert list(summary["methods"]) == list(METHODS)
+    assert list(summary["methods"]) == list(DEFAULT_METHODS)
     assert summary["seeds"] == [0, 1]
     assert summary["config"]["scenario"] == "market"
     assert summary["config"]["training"]["rounds"] == 3
@@ -243,7 +249,7 @@ def test_run_prints_the_table_and_its_progress(finished_run):
         assert word in output
     errors = (directory / "stderr").read_text()
     for seed in (0, 1):
-        for method in METHODS:
+        for method in DEFAULT_METHODS:
             assert f"seed {seed}  {method}" in errors
     assert "Traceback" not in errors
 
@@ -303,7 +309,7 @@ def test_finished_parts_are_not_run_again(finished_run):
     result = run_in_files(directory / "again", directory / "results", *SMALL)
     assert result == 0
     errors = (directory / "again" / "stderr").read_text()
-    assert errors.count("was finished before") == 2 * len(METHODS)
+    assert errors.count("was finished before") == 2 * len(DEFAULT_METHODS)
     assert " rounds " not in errors
     # Seconds included: nothing was measured anew.
     assert RunRecord.read(directory / "results" / "record") == before

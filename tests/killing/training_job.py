@@ -4,8 +4,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
-from tests.algorithms.scaffold import Scaffold
-from tff_finance.algorithms.fed_avg import build_fed_avg
+from tff_finance.algorithms.scaffold import build_scaffold
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.institutions.examples import client_dataset, dense_examples
 from tff_finance.institutions.state import InstitutionStateFiles
@@ -47,12 +46,11 @@ def validation(started):
 
 def main(folder, started):
     files = InstitutionStateFiles(str(folder / "institution_state"))
-    process = build_fed_avg(
+    process = build_scaffold(
         keras_models.functional_model(keras_model),
-        client_optimizer=tff.learning.optimizers.build_sgdm(0.05, 0.9),
+        client_learning_rate=0.3,
         batches=LocalEpochs(epochs=1, batch_size=20),
-        weighting=tff.learning.ClientWeighting.UNIFORM,
-        local_rule=Scaffold(),
+        num_institutions=len(BANKS),
         state_files=files,
         server_optimizer=tff.learning.optimizers.build_sgdm(1.0, 0.5),
     )

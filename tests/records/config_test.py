@@ -26,6 +26,13 @@ def config(**options):
         config(),
         config(seeds=(0,), methods=("fed_sgd",), heterogeneity=1),
         config(training=TrainingConfig(hidden_units=(), weighting="uniform")),
+        config(
+            training=TrainingConfig(
+                server_optimizer="adam",
+                server_learning_rate=0.01,
+                plateau_rates=("client", "server"),
+            )
+        ),
     ],
 )
 def test_round_trip_through_json(value):
@@ -33,6 +40,13 @@ def test_round_trip_through_json(value):
     text = json.dumps(mapping, allow_nan=False)
     assert json.loads(text) == mapping
     assert CaseStudyConfig.from_mapping(json.loads(text)) == value
+
+
+def test_settings_that_an_older_record_lacks_have_their_defaults():
+    mapping = config().to_mapping()
+    for name in ("plateau_rates", "server_optimizer", "proximal_mu"):
+        del mapping["training"][name]
+    assert CaseStudyConfig.from_mapping(mapping) == config()
 
 
 def test_every_field_is_in_the_mapping():
@@ -57,6 +71,14 @@ def test_from_mapping_leaves_its_argument_alone():
         ("client_learning_rate", math.nan),
         ("fed_sgd_learning_rate", -1.0),
         ("weighting", "size"),
+        ("client_optimizer", "lion"),
+        ("server_optimizer", "lion"),
+        ("server_learning_rate", 0.0),
+        ("proximal_mu", -0.1),
+        ("plateau_rates", ("both",)),
+        ("plateau_factor", 1.0),
+        ("plateau_patience", 0),
+        ("plateau_minimum", -1.0),
         ("batch_size", 0),
         ("local_epochs", 0),
         ("rounds", 0),
@@ -69,6 +91,28 @@ def test_from_mapping_leaves_its_argument_alone():
 def test_training_errors_name_the_argument(name, value):
     with pytest.raises(ValueError, match=f"^`{name}` must"):
         TrainingConfig(**{name: value})
+
+
+def test_a_plateau_that_training_does_not_live_to_see_is_refused():
+    options = {"plateau_rates": ("client",), "patience": 10}
+    with pytest.raises(ValueError, match="`plateau_patience` must be below `patience`"):
+        TrainingConfig(plateau_patience=10, **options)
+    assert TrainingConfig(plateau_patience=9, **options)
+
+
+def test_scaffold_is_of_plain_sgd():
+    training = TrainingConfig(client_optimizer="adam")
+    with pytest.raises(ValueError, match="`client_optimizer` must be sgd for scaffold"):
+        config(methods=("fed_avg", "scaffold"), training=training)
+    assert config(methods=("fed_avg", "fed_prox"), training=training)
+
+
+def test_scaffold_is_not_for_workers_of_other_machines():
+    with pytest.raises(
+        ValueError, match="`methods` can't have scaffold with the runtime"
+    ):
+        config(methods=("fed_avg", "scaffold"), runtime="workers")
+    assert config(methods=("fed_avg", "fed_prox"), runtime="workers")
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from tests.algorithms.conftest import NUM_FEATURES, build_model
-from tests.algorithms.scaffold import Scaffold
 from tests.runtime.local_test import living_workers
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.algorithms.fed_sgd import build_fed_sgd
+from tff_finance.algorithms.scaffold import build_scaffold
 from tff_finance.algorithms.single_site import build_single_site
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.client_work.gradient_estimator import build_mean_gradient
@@ -163,8 +163,12 @@ def test_stateful_aggregation_changes_its_state():
 
 def test_institution_state_is_read_before_it_is_written(tmp_path):
     def build(folder):
-        return fed_avg(
-            local_rule=Scaffold(), state_files=InstitutionStateFiles(str(folder))
+        return build_scaffold(
+            build_model(4),
+            client_learning_rate=0.1,
+            batches=BATCHES,
+            num_institutions=2,
+            state_files=InstitutionStateFiles(str(folder)),
         )
 
     data = clients((37, 50))

@@ -10,7 +10,6 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from tests.algorithms.conftest import NUM_FEATURES, build_model
-from tests.algorithms.scaffold import Scaffold
 from tests.runtime import in_process_test
 from tests.runtime.in_process_test import (
     BATCHES,
@@ -26,6 +25,7 @@ from tests.runtime.in_process_test import (
 from tests.runtime.local_test import living_workers
 from tff_finance import checks
 from tff_finance.algorithms.fed_sgd import build_fed_sgd
+from tff_finance.algorithms.scaffold import build_scaffold
 from tff_finance.algorithms.single_site import build_single_site
 from tff_finance.client_work.weights import weights_type
 from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
@@ -266,8 +266,12 @@ def test_a_round_of_owned_and_other_institutions_is_refused(addresses):
 
 def test_institution_state_is_written_at_the_workers(addresses, tmp_path):
     def build(folder):
-        return fed_avg(
-            local_rule=Scaffold(), state_files=InstitutionStateFiles(str(folder))
+        return build_scaffold(
+            build_model(4),
+            client_learning_rate=0.1,
+            batches=BATCHES,
+            num_institutions=3,
+            state_files=InstitutionStateFiles(str(folder)),
         )
 
     data = clients((37, 50, 23))

@@ -86,6 +86,16 @@ def test_another_seed_is_refused(keeper):
         keeper.begin(fresh(seed=6))
 
 
+def test_a_curve_of_an_earlier_version_is_refused(keeper, monkeypatch):
+    *others, curve, seconds = after(2).to_arrays()
+    with monkeypatch.context() as patch:
+        earlier = (*others, curve[:, :5], seconds)
+        patch.setattr(Progress, "to_arrays", lambda _: earlier)
+        keeper.save(after(2))
+    with pytest.raises(CheckpointError, match=r"round 2 .*\[rounds, 7\].* Delete"):
+        keeper.begin(fresh())
+
+
 def test_without_checkpoints_every_run_begins_anew(files, tmp_path):
     keeper = Keeper(checkpoints=None, institution_state=files)
     assert not keeper.due

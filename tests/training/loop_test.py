@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import copy
 import dataclasses
 import itertools
 import math
@@ -38,7 +39,7 @@ class CountingProcess:
         return {"weights": -1, "hparams": collections.OrderedDict(client_work=work)}
 
     def get_hparams(self, state):
-        return state["hparams"]
+        return copy.deepcopy(state["hparams"])
 
     def set_hparams(self, state, hparams):
         return state | {"hparams": hparams}
@@ -323,6 +324,7 @@ def test_metrics_are_released_each_round(tmp_path):
             "validation_loss": loss,
             "validation_accuracy": (START + number) / 1000,
             "non_finite_updates": 0,
+            "client_learning_rate": 0.3,
         }
         for number, loss in ((1, 3.0), (2, 2.0))
     }

@@ -17,6 +17,8 @@ def point(number, validation_loss, training_loss=0.1 + 0.2):
         validation_loss=validation_loss,
         validation_accuracy=None if validation_loss is None else 1 / 3,
         non_finite_updates=number % 3,
+        client_learning_rate=0.3 / number,
+        server_learning_rate=None if number % 2 else 1.0,
     )
 
 
@@ -37,6 +39,12 @@ def test_comes_back_from_arrays(validation_losses):
     assert all(isinstance(p.round, int) for p in after.curve)
     for array in (arrays[0], *arrays[3:]):
         assert isinstance(array, np.ndarray)
+
+
+def test_a_curve_of_other_columns_is_refused():
+    seed, state, weights, curve, seconds = progress_of([1.0, 2.0]).to_arrays()
+    with pytest.raises(ValueError, match=r"curve must be \[rounds, 7\], got \[2, 5\]"):
+        Progress.from_arrays((seed, state, weights, curve[:, :5], seconds))
 
 
 @given(st.lists(losses, min_size=1, max_size=20))

@@ -72,6 +72,7 @@ def build_single_site(
                 tf.convert_to_tensor, state["optimizer"]
             ),
             rule_state=(),
+            shared=(),
             rows=rows_of(examples, num_features),
             batches=batches,
             seed=institution_round_seed(

@@ -17,6 +17,7 @@ from tff_finance.client_work.batches import (
 )
 from tff_finance.client_work.gradient_estimator import (
     GradientEstimator,
+    Weights,
     build_mean_gradient,
 )
 from tff_finance.client_work.group_members import group_members
@@ -24,7 +25,7 @@ from tff_finance.client_work.local_rule import LocalRule
 from tff_finance.client_work.local_training import LocalTraining, LocalTrainingResult
 from tff_finance.institutions.examples import ExampleStore
 from tff_finance.institutions.rows import rows_of
-from tff_finance.institutions.state import InstitutionStateFiles
+from tff_finance.institutions.state import InstitutionStateFiles, State
 
 Model = tff.learning.models.FunctionalModel
 ModelWeights = tff.learning.models.ModelWeights
@@ -71,7 +72,7 @@ def build_local_epochs_work(
     rule = local_rule or LocalRule()
     spec = weights_lib.trainable_spec(model)
     num_features = weights_lib.num_features(model)
-    rule_spec = tuple(rule.state_spec(spec))
+    rule_spec, shared_spec = tuple(rule.state_spec(spec)), rule.shared_spec(spec)
     if rule_spec and state_files is None:
         raise ValueError(
             f"`state_files` must be given: {type(rule).__name__} keeps state at the "
@@ -86,36 +87,41 @@ def build_local_epochs_work(
     def train(server_state: Any, weights: ModelWeights, examples: Any) -> Any:
         institution, number = examples["institution"], server_state["round"]
         rule_state = files.read(institution, number, rule_spec) if files else ()
+        shared = tuple(server_state["shared"]) if shared_spec else ()
         rows = rows_of(examples, num_features)
         num_rows = rows.num_rows
         global_weights = tuple(weights.trainable)
 
+        def next_rule_state(trained: LocalTrainingResult, update: Weights) -> State:
+            next_state = rule.next_state(
+                weights=trained.trainable,
+                global_weights=global_weights,
+                num_steps=trained.num_steps,
+                learning_rate=server_state["optimizer"]["learning_rate"],
+                update_weight=process.institution_weight(num_rows, weighting),
+                state=rule_state,
+                shared=shared,
+            )
+            # A broken or empty round must not spoil the rounds after it.
+            usable = weights_lib.all_finite((update, next_state)) & (num_rows > 0)
+            return tf.nest.map_structure(
+                lambda new, old: tf.where(usable, new, old),
+                tuple(next_state),
+                rule_state,
+            )
+
         def finish(trained: LocalTrainingResult) -> Any:
-            kept = ()
-            if files:
-                next_state = rule.next_state(
-                    weights=trained.trainable,
-                    global_weights=global_weights,
-                    num_steps=trained.num_steps,
-                    learning_rate=server_state["optimizer"]["learning_rate"],
-                    state=rule_state,
-                )
-                # A broken or empty round must not spoil the rounds after it.
-                usable = weights_lib.all_finite((trained.trainable, next_state))
-                kept = tf.nest.map_structure(
-                    lambda new, old: tf.where(usable & (num_rows > 0), new, old),
-                    tuple(next_state),
-                    rule_state,
-                )
             # Start minus end: a gradient to server optimizers, which descend
             # along it.
             update = weights_lib.subtract(global_weights, trained.trainable)
+            kept = next_rule_state(trained, update) if files else ()
             result = process.client_result(
                 update,
                 loss_sum=trained.loss_sum,
                 num_rows=num_rows,
                 epochs=batches.epochs,
                 weighting=weighting,
+                shared_change=rule.shared_change(before=rule_state, after=kept),
             )
             return result, kept
 
@@ -126,6 +132,7 @@ def build_local_epochs_work(
                 optimizer, spec, server_state["optimizer"]
             ),
             rule_state=rule_state,
+            shared=shared,
             rows=rows,
             batches=batches,
             seed=institution_round_seed(server_state["seed"], number, institution),
@@ -162,16 +169,20 @@ def build_local_epochs_work(
         return process.group_result(total)
 
     initial_state = process.build_initial_state(
-        optimizer.get_hparams(optimizer.initialize(spec))
+        optimizer.get_hparams(optimizer.initialize(spec)), shared_spec
     )
     client_update = process.build_client_update(
         train,
         state_type=initial_state.type_signature.result,
         model=model,
         store=store,
-        update_group=None if rule_spec else train_group,
+        update_group=None if rule_spec or shared_spec else train_group,
     )
-    return process.build_client_work_process(initial_state, client_update)
+    return process.build_client_work_process(
+        initial_state,
+        client_update,
+        next_shared=rule.next_shared if shared_spec else None,
+    )
 
 
 def initial_optimizer_state(

@@ -4,10 +4,9 @@ The seam for proximal terms (FedProx) and control variates (SCAFFOLD). A rule
 corrects the gradient before the optimizer sees it, and may keep state at the
 institution, which is read before the first step and written after the last.
 
-A rule exchanges nothing with the server beyond weights and update. A variate
-that all institutions share must follow from the global weights, as SCAFFOLD's
-does under full participation with equal numbers of steps; with sampled cohorts
-it needs a value broadcast from, and summed into, the client work's server state.
+A rule may also have a shared value, which the institutions form together: it is
+broadcast with the weights, and each institution sends its part in the value's
+change, which the server sums in the clear.
 """
 
 import tensorflow as tf
@@ -31,6 +30,18 @@ class LocalRule:
         del trainable_spec
         return ()
 
+    def shared_spec(self, trainable_spec: StateSpec) -> StateSpec:
+        """Shapes and types of the shared value, zeros at first; empty for none.
+
+        Args:
+            trainable_spec: Of the model's trainable weights.
+
+        Returns:
+            Specs of float32 tensors.
+        """
+        del trainable_spec
+        return ()
+
     def correct(
         self,
         gradient: Weights,
@@ -38,6 +49,7 @@ class LocalRule:
         weights: Weights,
         global_weights: Weights,
         state: State,
+        shared: State,
     ) -> Weights:
         """The gradient that the local optimizer applies.
 
@@ -46,11 +58,12 @@ class LocalRule:
             weights: Where the institution stands.
             global_weights: Where the round began.
             state: The institution's, as read before the round.
+            shared: The shared value, as broadcast.
 
         Returns:
             One tensor per trainable weight.
         """
-        del weights, global_weights, state
+        del weights, global_weights, state, shared
         return gradient
 
     def next_state(
@@ -60,7 +73,9 @@ class LocalRule:
         global_weights: Weights,
         num_steps: tf.Tensor,
         learning_rate: tf.Tensor,
+        update_weight: tf.Tensor,
         state: State,
+        shared: State,
     ) -> State:
         """The state that the institution keeps for its next round.
 
@@ -72,10 +87,39 @@ class LocalRule:
             global_weights: Where the round began.
             num_steps: Local steps taken, int32[].
             learning_rate: Of the local optimizer, float32[].
+            update_weight: Of the institution among all, float32[].
             state: As read before the round.
+            shared: The shared value, as broadcast.
 
         Returns:
             Tensors as `state_spec` describes them.
         """
-        del weights, global_weights, num_steps, learning_rate
+        del weights, global_weights, num_steps, learning_rate, update_weight, shared
         return state
+
+    def shared_change(self, *, before: State, after: State) -> State:
+        """The institution's part in the change of the shared value.
+
+        Args:
+            before: The institution's state before the round.
+            after: The state that it keeps; equal to `before` where the round was
+                empty or broken, of which the change must be zero.
+
+        Returns:
+            Tensors as `shared_spec` describes them.
+        """
+        del before, after
+        return ()
+
+    def next_shared(self, shared: State, change: State) -> State:
+        """The next shared value, at the server.
+
+        Args:
+            shared: As broadcast.
+            change: Sum of the institutions' changes.
+
+        Returns:
+            Tensors as `shared_spec` describes them.
+        """
+        del change
+        return shared

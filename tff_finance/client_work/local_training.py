@@ -74,6 +74,7 @@ class LocalTraining:
         non_trainable: Weights,
         optimizer_state: Any,
         rule_state: State,
+        shared: State,
         rows: Table | Shards,
         batches: LocalEpochs,
         seed: tf.Tensor,
@@ -91,6 +92,7 @@ class LocalTraining:
             non_trainable: Weights that stay as they are.
             optimizer_state: Of `optimizer`.
             rule_state: The institution's state, constant during the loop.
+            shared: The rule's shared value, likewise.
             rows: The institution's. Of shards, each is read when its turn comes;
                 no batch goes across them.
             batches: Epochs, batch size and order.
@@ -104,7 +106,7 @@ class LocalTraining:
             trainable, optimizer_state, tf.constant(0.0), tf.constant(0)
         )
 
-        step = self._build_step(trainable, non_trainable, rule_state)
+        step = self._build_step(trainable, non_trainable, rule_state, shared)
         if isinstance(rows, Table):
             plan = batches.plan(rows.num_rows, seed)
             return _run_plan(step, start, rows, plan, finish)
@@ -123,7 +125,7 @@ class LocalTraining:
         """Trains each member of a group from the same weights, and sums up.
 
         All of them are one function for XLA: to enter one takes TensorFlow longer
-        than a small institution trains. Their rules keep no state.
+        than a small institution trains. Their rules keep and share nothing.
 
         Args:
             trainable: Trainable weights at each member's start.
@@ -136,7 +138,7 @@ class LocalTraining:
         Returns:
             The sum of what `finish` returns, tensor by tensor.
         """
-        step = self._build_step(trainable, non_trainable, ())
+        step = self._build_step(trainable, non_trainable, (), ())
         start = LocalTrainingResult(
             trainable, optimizer_state, tf.constant(0.0), tf.constant(0)
         )
@@ -173,7 +175,11 @@ class LocalTraining:
         return train()
 
     def _build_step(
-        self, trainable: Weights, non_trainable: Weights, rule_state: State
+        self,
+        trainable: Weights,
+        non_trainable: Weights,
+        rule_state: State,
+        shared: State,
     ) -> "_Step":
         """The step from where the institution stands, over a batch."""
 
@@ -186,6 +192,7 @@ class LocalTraining:
                 weights=current.trainable,
                 global_weights=trainable,
                 state=rule_state,
+                shared=shared,
             )
             optimizer_state, weights = self.optimizer.next(
                 current.optimizer_state, current.trainable, gradient

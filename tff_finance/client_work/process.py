@@ -1,4 +1,4 @@
-"""What all client work shares: server state, weights of updates, metrics."""
+"""What all client work has in common: server state, weights of updates, metrics."""
 
 import collections
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +10,12 @@ import tensorflow_federated as tff
 
 from tff_finance.client_work import weights as weights_lib
 from tff_finance.institutions.examples import ExampleStore, InMemory
+from tff_finance.institutions.state import State, StateSpec
 
 ClientResult = tff.learning.templates.ClientResult
-Sums = Mapping[str, tf.Tensor]
+Sums = Mapping[str, Any]
+NextShared = Callable[[State, State], State]
+"""From the shared value and the sum of the institutions' changes to its next value."""
 UpdateInstitution = Callable[[Any, Any, Any], tuple[ClientResult, Sums]]
 """From server state, weights and one institution's element."""
 
@@ -22,10 +25,13 @@ _SUMS: tuple[str, ...] = (
     "num_examples",
     "num_institutions",
     "non_finite_updates",
+    "shared",
 )
 
 
-def build_initial_state(hparams: Mapping[str, Any]) -> tff.Computation:
+def build_initial_state(
+    hparams: Mapping[str, Any], shared_spec: StateSpec = ()
+) -> tff.Computation:
     """Builds `( -> S)`, `S` being `<round=int32, seed=int32, optimizer=hparams>`.
 
     The seed and the optimizer's settings are hyperparameters of the client work
@@ -34,6 +40,8 @@ def build_initial_state(hparams: Mapping[str, Any]) -> tff.Computation:
 
     Args:
         hparams: Settings of the local optimizer; empty if there is none.
+        shared_spec: Of a value that institutions form together, such as SCAFFOLD's
+            variate at the server: `S` then also has `shared`, zeros at first.
 
     Returns:
         The computation.
@@ -42,9 +50,12 @@ def build_initial_state(hparams: Mapping[str, Any]) -> tff.Computation:
 
     @tff.tensorflow.computation
     def initial_state() -> Any:
-        return collections.OrderedDict(
+        state: dict[str, Any] = collections.OrderedDict(
             round=np.int32(0), seed=np.int32(0), optimizer=settings
         )
+        if shared_spec:
+            state["shared"] = tuple(tf.zeros(s.shape, s.dtype) for s in shared_spec)
+        return state
 
     return initial_state
 
@@ -56,6 +67,7 @@ def client_result(
     num_rows: tf.Tensor,
     epochs: int,
     weighting: tff.learning.ClientWeighting,
+    shared_change: State = (),
 ) -> tuple[ClientResult, Sums]:
     """Weighs an update and prepares the round's metrics.
 
@@ -68,17 +80,15 @@ def client_result(
         num_rows: Rows of the institution, int32[].
         epochs: How often each row counts in `loss_sum`.
         weighting: By examples or uniform.
+        shared_change: The institution's part in the change of the shared value,
+            with the shared value's structure; empty if there is none.
 
     Returns:
-        The client result, and sums over which metrics are formed.
+        The client result, and what is summed over institutions: the parts of
+        metrics and, if there is one, the change of the shared value.
     """
     finite = weights_lib.all_finite(update)
-    rows = tf.cast(num_rows, tf.float32)
-    if weighting is tff.learning.ClientWeighting.NUM_EXAMPLES:
-        weight = rows
-    else:
-        weight = tf.cast(num_rows > 0, tf.float32)
-    weight = tf.where(finite, weight, 0.0)
+    weight = tf.where(finite, institution_weight(num_rows, weighting), 0.0)
     update = tf.nest.map_structure(
         lambda u: tf.where(finite, u, tf.zeros_like(u)), update
     )
@@ -89,7 +99,26 @@ def client_result(
         num_institutions=tf.constant(1, tf.int64),
         non_finite_updates=tf.cast(~finite, tf.int64),
     )
+    if shared_change:
+        sums["shared"] = shared_change
     return ClientResult(update, weight), sums
+
+
+def institution_weight(
+    num_rows: tf.Tensor, weighting: tff.learning.ClientWeighting
+) -> tf.Tensor:
+    """Weight of an institution's update, float32[]; 0 without rows.
+
+    Args:
+        num_rows: Rows of the institution, int32[].
+        weighting: By examples or uniform.
+
+    Returns:
+        The number of rows, or 1.
+    """
+    if weighting is tff.learning.ClientWeighting.NUM_EXAMPLES:
+        return tf.cast(num_rows, tf.float32)
+    return tf.cast(num_rows > 0, tf.float32)
 
 
 def build_client_update(
@@ -130,6 +159,7 @@ def build_client_update(
             element,
             weights_lib.trainable_spec(model),
             lambda member: update_institution(state, weights, member),
+            no_change=tf.nest.map_structure(tf.zeros_like, state.get("shared", ())),
         )
 
     return client_update
@@ -152,7 +182,9 @@ def group_result(total: Any) -> tuple[ClientResult, Sums]:
     """
     update, weight, sums = total
     mean = tuple(tf.math.divide_no_nan(u, weight) for u in update)
-    ordered: Sums = collections.OrderedDict((name, sums[name]) for name in _SUMS)
+    ordered: Sums = collections.OrderedDict(
+        (name, sums[name]) for name in _SUMS if name in sums
+    )
     return ClientResult(mean, weight), ordered
 
 
@@ -160,6 +192,8 @@ def _member_by_member(
     group: Any,
     spec: Sequence[tf.TensorSpec],
     update_member: Callable[[Any], tuple[ClientResult, Sums]],
+    *,
+    no_change: State,
 ) -> tuple[ClientResult, Sums]:
     """Updates the members, one after the other.
 
@@ -167,6 +201,7 @@ def _member_by_member(
         group: The members' elements, stacked.
         spec: Of the trainable weights.
         update_member: From a member's element.
+        no_change: Zeros with the shared value's structure, if there is one.
 
     Returns:
         What `client_result` makes, of the whole group.
@@ -184,6 +219,7 @@ def _member_by_member(
         num_rows=tf.constant(0),
         epochs=1,
         weighting=tff.learning.ClientWeighting.NUM_EXAMPLES,
+        shared_change=no_change,
     )
     members = tf.size(group["institution"])
     _, total = tf.while_loop(
@@ -196,7 +232,10 @@ def _member_by_member(
 
 
 def build_client_work_process(
-    initial_state: tff.Computation, client_update: tff.Computation
+    initial_state: tff.Computation,
+    client_update: tff.Computation,
+    *,
+    next_shared: NextShared | None = None,
 ) -> tff.learning.templates.ClientWorkProcess:
     """Wraps `client_update` for one institution into a client work process.
 
@@ -204,18 +243,25 @@ def build_client_work_process(
         initial_state: `( -> S)`, `S` as in `build_initial_state`.
         client_update: `(<S, W, B*> -> <ClientResult, sums>)`, `sums` as
             `client_result` makes them.
+        next_shared: What the server makes of the shared value and of the sum of
+            its changes; needed if `S` has one. The sum is in the clear, whatever
+            the aggregator of the updates.
 
     Returns:
         Client work that broadcasts `S`. Its metrics are `loss` (NaN if no row
         counts), `num_examples`, `num_institutions` and `non_finite_updates`.
     """
     state_type, weights_type, data_type = client_update.type_signature.parameter
+    sums_type = client_update.type_signature.result[1]
 
-    @tff.tensorflow.computation(state_type)
-    def next_round(state: Any) -> Any:
-        return collections.OrderedDict(state, round=state["round"] + 1)
+    @tff.tensorflow.computation(state_type, sums_type)
+    def next_round(state: Any, sums: Any) -> Any:
+        following = collections.OrderedDict(state, round=state["round"] + 1)
+        if next_shared:
+            following["shared"] = next_shared(state["shared"], sums["shared"])
+        return following
 
-    @tff.tensorflow.computation(client_update.type_signature.result[1])
+    @tff.tensorflow.computation(sums_type)
     def finalize_metrics(sums: Any) -> Any:
         return collections.OrderedDict(
             loss=sums["loss_sum"] / sums["loss_rows"],
@@ -237,9 +283,11 @@ def build_client_work_process(
         result, sums = tff.federated_map(
             client_update, (tff.federated_broadcast(state), weights, data)
         )
-        metrics = tff.federated_map(finalize_metrics, tff.federated_sum(sums))
+        total = tff.federated_sum(sums)
         return tff.templates.MeasuredProcessOutput(
-            tff.federated_map(next_round, state), result, metrics
+            tff.federated_map(next_round, (state, total)),
+            result,
+            tff.federated_map(finalize_metrics, total),
         )
 
     @tff.tensorflow.computation(state_type)

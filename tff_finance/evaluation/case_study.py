@@ -63,7 +63,10 @@ def run_case_study(
             done can't be used.
     """
     scenario = SCENARIOS[config.scenario]
-    with _example_store(config.runtime, folder) as store:
+    with (
+        _example_store(config.runtime, folder) as store,
+        _state_directory(folder) as state_directory,
+    ):
         study = _CaseStudy(
             config=config,
             scenario=dataclasses.replace(
@@ -72,6 +75,7 @@ def run_case_study(
             report_progress=report_progress,
             folder=folder,
             store=store,
+            state_directory=state_directory,
         )
         seeds: list[RunRecord] = []
         for seed in config.seeds:
@@ -99,6 +103,16 @@ def _example_store(runtime: str, folder: RunFolder | None) -> Iterator[ExampleSt
             yield ShardFiles(pathlib.Path(name))
 
 
+@contextlib.contextmanager
+def _state_directory(folder: RunFolder | None) -> Iterator[pathlib.Path]:
+    """Where institutions keep state between rounds: with the run's checkpoints."""
+    if folder:
+        yield folder.institution_state
+    else:
+        with tempfile.TemporaryDirectory(prefix="tff_finance_") as name:
+            yield pathlib.Path(name)
+
+
 class _CaseStudy:
     """The study's parts: under each seed the institutions, then each method."""
 
@@ -110,12 +124,14 @@ class _CaseStudy:
         report_progress: Callable[[str], None],
         folder: RunFolder | None,
         store: ExampleStore,
+        state_directory: pathlib.Path,
     ) -> None:
         self._config = config
         self._scenario = scenario
         self._report_progress = report_progress
         self._folder = folder
         self._store = store
+        self._state_directory = state_directory
         self._header = _empty_record(config, scenario)
         # Computations are built once for all seeds. The encoder's width may differ
         # between seeds, where a rare category or a missing value occurs in one only.
@@ -173,7 +189,12 @@ class _CaseStudy:
         width = len(consortium.encoder.feature_names)
         if width not in self._methods:
             self._methods[width] = build_methods(
-                self._config.methods, width, self._config.training, store=self._store
+                self._config.methods,
+                width,
+                self._config.training,
+                store=self._store,
+                num_institutions=len(consortium.training),
+                state_directory=self._state_directory,
             )
         return self._methods[width]
 

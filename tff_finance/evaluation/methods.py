@@ -18,6 +18,7 @@ from tff_finance.institutions.examples import (
     ExampleStore,
     dense_examples,
 )
+from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.metrics.validation import validation_result
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.run_record import CurveRow, RunRow
@@ -25,6 +26,7 @@ from tff_finance.tasks import keras_models
 from tff_finance.training import communication
 from tff_finance.training.folder import TrainingFolder
 from tff_finance.training.loop import Trained, Validate, train
+from tff_finance.training.plateau import ReduceOnPlateau
 from tff_finance.training.progress import StoppingRule
 
 GLOBAL = "global"
@@ -81,6 +83,9 @@ class Learner:
         validation: `<W@SERVER, {B*}@CLIENTS> -> sums@SERVER`.
         stopping: When training ends.
         store: That process and validation were built for.
+        institution_state: The files that the process was built with, if any; every
+            training begins with none of them.
+        plateaus: Which learning rates are reduced, and when.
     """
 
     process: tff.learning.templates.LearningProcess
@@ -88,6 +93,8 @@ class Learner:
     validation: tff.Computation
     stopping: StoppingRule
     store: ExampleStore
+    institution_state: InstitutionStateFiles | None = None
+    plateaus: Sequence[ReduceOnPlateau] = ()
 
     def train(
         self,
@@ -112,6 +119,8 @@ class Learner:
             ),
             stopping=self.stopping,
             label=label,
+            plateaus=self.plateaus,
+            institution_state=self.institution_state,
             checkpoints=folder.checkpoints(model) if folder else None,
             release_managers=folder.release_managers(model) if folder else (),
         )

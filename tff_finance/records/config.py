@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tff_finance import checks
@@ -11,7 +11,19 @@ WEIGHTINGS = ("examples", "uniform")
 RUNTIMES = ("in_process", "tff", "workers")
 # Results are reported for seeds from this one on, which had no part in any choice.
 FIRST_REPORTED_SEED = 100
-METHODS = ("local", "fed_avg", "fed_sgd", "centralized", "gradient_boosting")
+# What the case study compares unless told otherwise.
+DEFAULT_METHODS = ("local", "fed_avg", "fed_sgd", "centralized", "gradient_boosting")
+METHODS = (
+    *DEFAULT_METHODS,
+    "fed_prox",
+    "scaffold",
+    "fed_avgm",
+    "fed_adagrad",
+    "fed_adam",
+    "fed_yogi",
+)
+OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "yogi")
+LEARNING_RATES = ("client", "server")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,11 +32,25 @@ class TrainingConfig:
 
     Attributes:
         hidden_units: Width of each hidden layer.
-        client_learning_rate: Of local SGD, and of SGD in the references.
+        client_optimizer: Of local steps, and of the references; from `OPTIMIZERS`.
+            SCAFFOLD is defined for "sgd" only.
+        client_learning_rate: Of that optimizer.
         batch_size: Rows of a local batch.
-        local_epochs: Passes over an institution's table per FedAvg round.
+        local_epochs: Passes over an institution's table per FedAvg round; here and
+            below, FedAvg stands for all methods that train so.
         weighting: Weight of an institution's update: "examples" or "uniform".
         rounds: Most FedAvg rounds.
+        server_optimizer: Of FedAvg, FedProx and SCAFFOLD; FedAvgM, FedAdagrad, FedAdam
+            and FedYogi are FedAvg with one of their own.
+        server_learning_rate: Of all of these; None for each optimizer's default,
+            which is 1 for "sgd".
+        proximal_mu: Strength of FedProx's proximal term; at 0 it is FedAvg.
+        plateau_rates: Which learning rates are reduced when the validation loss
+            stops falling, from `LEARNING_RATES`; "client" is that of the references
+            too. FedSGD's stays as it is.
+        plateau_factor: What a rate is multiplied by, below 1.
+        plateau_patience: Rounds without a better validation loss before that.
+        plateau_minimum: No rate is reduced below it.
         fed_sgd_learning_rate: Of the server's step in FedSGD.
         fed_sgd_rounds: Most FedSGD rounds.
         max_epochs: Most epochs of the references `local` and `centralized`.
@@ -35,11 +61,19 @@ class TrainingConfig:
     """
 
     hidden_units: tuple[int, ...] = (32, 16)
+    client_optimizer: str = "sgd"
     client_learning_rate: float = 0.5
     batch_size: int = 256
     local_epochs: int = 1
     weighting: str = "examples"
     rounds: int = 250
+    server_optimizer: str = "sgd"
+    server_learning_rate: float | None = None
+    proximal_mu: float = 0.1
+    plateau_rates: tuple[str, ...] = ()
+    plateau_factor: float = 0.5
+    plateau_patience: int = 10
+    plateau_minimum: float = 1e-3
     fed_sgd_learning_rate: float = 1.0
     fed_sgd_rounds: int = 500
     max_epochs: int = 200
@@ -54,6 +88,11 @@ class TrainingConfig:
         checks.check_positive("client_learning_rate", self.client_learning_rate)
         checks.check_positive("fed_sgd_learning_rate", self.fed_sgd_learning_rate)
         checks.check_one_of("weighting", self.weighting, WEIGHTINGS)
+        for name in ("client_optimizer", "server_optimizer"):
+            checks.check_one_of(name, getattr(self, name), OPTIMIZERS)
+        if self.server_learning_rate is not None:
+            checks.check_positive("server_learning_rate", self.server_learning_rate)
+        checks.check_at_least("proximal_mu", self.proximal_mu, 0)
         for name in (
             "batch_size",
             "local_epochs",
@@ -65,6 +104,38 @@ class TrainingConfig:
             "fed_sgd_validate_every",
         ):
             checks.check_at_least(name, getattr(self, name), 1)
+        self._check_plateau()
+
+    def _check_plateau(self) -> None:
+        for rate in self.plateau_rates:
+            checks.check_one_of("plateau_rates", rate, LEARNING_RATES)
+        if not 0 < self.plateau_factor < 1:
+            raise ValueError(
+                "`plateau_factor` must be between 0 and 1, got "
+                f"{self.plateau_factor!r}."
+            )
+        checks.check_at_least("plateau_patience", self.plateau_patience, 1)
+        checks.check_at_least("plateau_minimum", self.plateau_minimum, 0)
+        if self.plateau_rates and self.plateau_patience >= self.patience:
+            raise ValueError(
+                f"`plateau_patience` must be below `patience`, {self.patience}, after "
+                f"which training stops; got {self.plateau_patience!r}."
+            )
+
+    def check_suits(self, methods: Collection[str]) -> None:
+        """Refuses settings under which one of the methods isn't defined.
+
+        Args:
+            methods: Names from `METHODS`.
+
+        Raises:
+            ValueError: If SCAFFOLD is to have another local optimizer than SGD.
+        """
+        if "scaffold" in methods and self.client_optimizer != "sgd":
+            raise ValueError(
+                "`client_optimizer` must be sgd for scaffold, whose variates are means "
+                f"of gradients; got {self.client_optimizer!r}."
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,6 +171,13 @@ class CaseStudyConfig:
                 raise ValueError(f"`{name}` must be distinct values, got {values!r}.")
         for method in self.methods:
             checks.check_one_of("methods", method, METHODS)
+        self.training.check_suits(self.methods)
+        if self.runtime == "workers" and "scaffold" in self.methods:
+            # One seed's state would be left for the next one to find.
+            raise ValueError(
+                "`methods` can't have scaffold with the runtime workers, at whose "
+                "machines institutions' state can't be deleted between seeds."
+            )
         for seed in self.seeds:
             checks.check_in_range("seeds", seed, 0, 2**31 - 1)
 
@@ -112,7 +190,8 @@ class CaseStudyConfig:
         """From what `to_mapping` gave, tuples read back from JSON lists."""
         values = dict(mapping)
         training = dict(values.pop("training"))
-        training["hidden_units"] = tuple(training["hidden_units"])
+        for name in ("hidden_units", "plateau_rates"):
+            training[name] = tuple(training.get(name, ()))
         return cls(
             training=TrainingConfig(**training),
             seeds=tuple(values.pop("seeds")),

@@ -5,6 +5,7 @@
     checkpoints/run.json     what was asked for, and of which code
     checkpoints/seed_0/fed_avg/record/   a finished part: never run again
     checkpoints/seed_0/fed_avg/training/ state of training that is under way
+    checkpoints/institution_state/scaffold/bank_a/ an institution's own, likewise
 
 A part's record is written once, its `run.json` last, so that a part is finished
 or not, and never half.
@@ -125,6 +126,11 @@ class RunFolder:
     def training(self, part: str) -> pathlib.Path:
         """The folder for the state of a part's training; gone when it is finished."""
         return self._checkpoints / part / "training"
+
+    @property
+    def institution_state(self) -> pathlib.Path:
+        """For state that institutions keep from round to round, by method."""
+        return self._checkpoints / "institution_state"
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[pathlib.Path]:

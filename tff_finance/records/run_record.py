@@ -87,6 +87,9 @@ class CurveRow:
         validation_loss: Mean over validation rows; None if not validated.
         validation_accuracy: Share of validation rows judged rightly, or None.
         non_finite_updates: Institutions whose update was left out of the round.
+        client_learning_rate: That the round was run with; None if it isn't known or
+            there is none.
+        server_learning_rate: Likewise.
     """
 
     seed: int
@@ -97,6 +100,8 @@ class CurveRow:
     validation_loss: float | None
     validation_accuracy: float | None
     non_finite_updates: int = 0
+    client_learning_rate: float | None = None
+    server_learning_rate: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,12 @@ _LABELS = {
     "fed_sgd": "FedSGD",
     "centralized": "centralized, rows pooled",
     "gradient_boosting": "gradient boosting, pooled",
+    "fed_prox": "FedProx",
+    "scaffold": "SCAFFOLD",
+    "fed_avgm": "FedAvgM",
+    "fed_adagrad": "FedAdagrad",
+    "fed_adam": "FedAdam",
+    "fed_yogi": "FedYogi",
 }
 
 _POPULATION = (

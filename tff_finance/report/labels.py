@@ -10,10 +10,25 @@ METHODS = {
     "fed_sgd": mark("Together: FedSGD"),
     "centralized": mark("Rows pooled"),
     "gradient_boosting": mark("Rows pooled: boosting"),
+    "fed_prox": mark("Together: FedProx"),
+    "scaffold": mark("Together: SCAFFOLD"),
+    "fed_avgm": mark("Together: FedAvgM"),
+    "fed_adagrad": mark("Together: FedAdagrad"),
+    "fed_adam": mark("Together: FedAdam"),
+    "fed_yogi": mark("Together: FedYogi"),
 }
 
 # Proper names: the same in every language.
-_ALGORITHMS = {"fed_avg": "FedAvg", "fed_sgd": "FedSGD"}
+_ALGORITHMS = {
+    "fed_avg": "FedAvg",
+    "fed_sgd": "FedSGD",
+    "fed_prox": "FedProx",
+    "scaffold": "SCAFFOLD",
+    "fed_avgm": "FedAvgM",
+    "fed_adagrad": "FedAdagrad",
+    "fed_adam": "FedAdam",
+    "fed_yogi": "FedYogi",
+}
 
 _METRICS = {
     "accuracy": mark("Accuracy"),
@@ -73,11 +88,19 @@ _SETTINGS = {
     "seeds": mark("Seeds"),
     "methods": mark("Methods"),
     "training.hidden_units": mark("Widths of the hidden layers"),
+    "training.client_optimizer": mark("Optimizer of the banks"),
     "training.client_learning_rate": mark("Learning rate of the banks"),
     "training.batch_size": mark("Rows of a batch"),
     "training.local_epochs": mark("Local epochs per FedAvg round"),
     "training.weighting": mark("Weight of a bank's update"),
     "training.rounds": mark("Most FedAvg rounds"),
+    "training.server_optimizer": mark("Optimizer of the server"),
+    "training.server_learning_rate": mark("Learning rate of the server"),
+    "training.proximal_mu": mark("Strength of FedProx's proximal term"),
+    "training.plateau_rates": mark("Learning rates reduced on a plateau"),
+    "training.plateau_factor": mark("Factor of a reduction"),
+    "training.plateau_patience": mark("Rounds without improvement before a reduction"),
+    "training.plateau_minimum": mark("Least learning rate after reductions"),
     "training.fed_sgd_learning_rate": mark("Learning rate of FedSGD's server"),
     "training.fed_sgd_rounds": mark("Most FedSGD rounds"),
     "training.max_epochs": mark("Most epochs, alone and pooled"),
@@ -98,6 +121,9 @@ _VALUES = {
     "in_process": mark("in the program's own process"),
     "tff": mark("in TFF's worker"),
     "workers": mark("in several TFF workers"),
+    "client": mark("the banks'"),
+    "server": mark("the server's"),
+    "None": mark("the optimizer's default"),
 }
 
 # What records say in English; `%(name)s` stands for a number.

@@ -68,6 +68,11 @@ class Checkpoints:
         return cls(manager, every_seconds=every_seconds, place=str(directory))
 
     @property
+    def round(self) -> int:
+        """Of the one that was saved or read last; 0 if there is none."""
+        return self._round
+
+    @property
     def due(self) -> bool:
         """Whether the last one is old enough."""
         return self._age() >= self._every_seconds

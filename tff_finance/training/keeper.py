@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tff_finance.institutions.state import InstitutionStateFiles
-from tff_finance.training.checkpoints import Checkpoints
+from tff_finance.training.checkpoints import Checkpoints, reason
 from tff_finance.training.progress import Progress
 
 
@@ -73,7 +73,12 @@ class Keeper:
         if arrays is None:
             return None
         *own, fingerprint = arrays
-        progress = Progress.from_arrays(tuple(own))
+        try:
+            progress = Progress.from_arrays(tuple(own))
+        except ValueError as error:
+            raise self.checkpoints.error(
+                self.checkpoints.round, reason(error)
+            ) from error
         if progress.seed != fresh.seed:
             raise self.checkpoints.error(
                 progress.round, f"it is of seed {progress.seed}, not of {fresh.seed}"

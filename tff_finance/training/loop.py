@@ -18,6 +18,7 @@ from tff_finance.metrics.validation import ValidationResult
 from tff_finance.training.checkpoints import Checkpoints
 from tff_finance.training.cohorts import ClientDataOfRound
 from tff_finance.training.keeper import Keeper
+from tff_finance.training.plateau import LearningRates, ReduceOnPlateau
 from tff_finance.training.progress import (
     CurvePoint,
     ModelWeights,
@@ -63,6 +64,7 @@ def train(
     validate: Validate,
     stopping: StoppingRule,
     label: str,
+    plateaus: Sequence[ReduceOnPlateau] = (),
     checkpoints: Checkpoints | None = None,
     institution_state: InstitutionStateFiles | None = None,
     release_managers: Sequence[ReleaseManager] = (),
@@ -81,6 +83,7 @@ def train(
         validate: Judges global weights on validation rows.
         stopping: When to end.
         label: Shown beside the progress bar.
+        plateaus: Which learning rates are reduced, and when.
         checkpoints: Where to go on from, and to save to, if at all.
         institution_state: The files that the process was built with, if any;
             brought to the round that training begins or goes on with. Only one
@@ -96,6 +99,8 @@ def train(
         CheckpointError: If a checkpoint can't be written or read, or isn't one
             of this run.
         ReleaseError: If metrics can't be released.
+        ValueError: If there are two `plateaus` for a rate, or one for a rate that
+            the process doesn't have.
     """
     keeper = Keeper(checkpoints=checkpoints, institution_state=institution_state)
     progress = keeper.begin(
@@ -105,6 +110,7 @@ def train(
             best_weights=initial_weights,
         )
     )
+    rates = LearningRates(process, plateaus, state=progress.state, curve=progress.curve)
     if progress.round:
         tqdm.tqdm.write(f"{label}: goes on after round {progress.round}", sys.stderr)
     start = time.monotonic() - progress.seconds
@@ -128,8 +134,10 @@ def train(
             if stopping.validates(number):
                 weights = process.get_model_weights(output.state)
                 validation = validate(weights)
-            point = _curve_point(number, output.metrics, validation, label)
+            point = _curve_point(number, output.metrics, validation, rates)
+            _check_finite(point, label)
             progress.add(point, weights)
+            progress.state = rates.after(point, progress.state)
             progress.seconds = time.monotonic() - start
             bar.update()
             if validation:
@@ -161,24 +169,31 @@ def _initial_state(
 
 
 def _curve_point(
-    number: int, metrics: Any, validation: ValidationResult | None, label: str
+    number: int,
+    metrics: Any,
+    validation: ValidationResult | None,
+    rates: LearningRates,
 ) -> CurvePoint:
     work = metrics.get("client_work", metrics)
-    point = CurvePoint(
+    return CurvePoint(
         round=number,
         training_loss=float(work["loss"]),
         validation_loss=validation.loss if validation else None,
         validation_accuracy=validation.accuracy if validation else None,
         non_finite_updates=int(work.get("non_finite_updates", 0)),
+        client_learning_rate=rates.of("client"),
+        server_learning_rate=rates.of("server"),
     )
+
+
+def _check_finite(point: CurvePoint, label: str) -> None:
     losses = (point.training_loss, point.validation_loss or 0.0)
     if not all(math.isfinite(loss) for loss in losses):
         raise TrainingDivergedError(
-            f"{label}: loss is not finite after round {number} (training "
+            f"{label}: loss is not finite after round {point.round} (training "
             f"{point.training_loss}, validation {point.validation_loss}): use a "
             "smaller learning rate."
         )
-    return point
 
 
 def _released(point: CurvePoint) -> collections.OrderedDict[str, float]:

@@ -23,6 +23,8 @@ class CurvePoint:
             that was not validated.
         validation_accuracy: Share of validation rows judged rightly, or None.
         non_finite_updates: Institutions whose update was left out of the round.
+        client_learning_rate: That the round was run with; None if there is none.
+        server_learning_rate: Likewise.
     """
 
     round: int
@@ -30,6 +32,11 @@ class CurvePoint:
     validation_loss: float | None
     validation_accuracy: float | None
     non_finite_updates: int
+    client_learning_rate: float | None = None
+    server_learning_rate: float | None = None
+
+
+_COLUMNS = len(dataclasses.fields(CurvePoint))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,27 +117,45 @@ class Progress:
             np.array(self.seed, np.int64),
             self.state,
             self.best_weights,
-            np.array(curve, np.float64),
+            np.array(curve, np.float64).reshape(-1, _COLUMNS),
             np.array(self.seconds, np.float64),
         )
 
     @classmethod
     def from_arrays(cls, arrays: tuple[Any, ...]) -> "Progress":
-        """From what `to_arrays` gave."""
+        """From what `to_arrays` gave.
+
+        Args:
+            arrays: Nested as that.
+
+        Returns:
+            The progress.
+
+        Raises:
+            ValueError: If the curve has other columns than this version's.
+        """
         seed, state, best_weights, curve, seconds = arrays
+        if curve.ndim != 2 or curve.shape[1] != _COLUMNS:  # noqa: PLR2004
+            raise ValueError(
+                f"its curve must be [rounds, {_COLUMNS}], got {list(curve.shape)}, as "
+                "another version of tff_finance writes it"
+            )
         progress = cls(
             seed=int(seed),
             state=state,
             best_weights=best_weights,
             seconds=float(seconds),
         )
-        for number, loss, validation_loss, accuracy, non_finite in curve.tolist():
+        for number, loss, validation_loss, accuracy, *others in curve.tolist():
+            non_finite, client_rate, server_rate = others
             point = CurvePoint(
                 round=int(number),
                 training_loss=loss,
                 validation_loss=_none_if_nan(validation_loss),
                 validation_accuracy=_none_if_nan(accuracy),
                 non_finite_updates=int(non_finite),
+                client_learning_rate=_none_if_nan(client_rate),
+                server_learning_rate=_none_if_nan(server_rate),
             )
             validated = point.validation_loss is not None
             progress.add(point, best_weights if validated else None)

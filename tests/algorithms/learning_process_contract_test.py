@@ -1,0 +1,264 @@
+"""What every learning process here keeps to, whatever its algorithm."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_case as tff
+
+from tests.algorithms.learning import largest_move
+from tests.runtime.in_process_test import Refusing, installed
+from tff_finance.algorithms.fed_avg import build_fed_avg
+from tff_finance.algorithms.fed_prox import build_fed_prox
+from tff_finance.algorithms.fed_sgd import build_fed_sgd
+from tff_finance.algorithms.scaffold import build_scaffold
+from tff_finance.algorithms.server_optimizers import build_server_optimizer
+from tff_finance.algorithms.single_site import build_single_site
+from tff_finance.client_work.batches import LocalEpochs
+from tff_finance.institutions.examples import InMemory, dense_examples
+from tff_finance.institutions.shards import ShardFiles
+from tff_finance.institutions.state import InstitutionStateFiles
+from tff_finance.runtime.in_process import InProcessContext
+from tff_finance.training.checkpoints import Checkpoints
+
+ROUNDS = 3
+BATCHES = LocalEpochs(epochs=2, batch_size=16)
+sgd = tff.learning.optimizers.build_sgdm
+
+pytestmark = pytest.mark.usefixtures("tff_context")
+
+
+def of_server_optimizer(name):
+    def build(model, store, files):
+        del files
+        return build_fed_avg(
+            model,
+            client_optimizer=sgd(0.3),
+            server_optimizer=build_server_optimizer(name),
+            batches=BATCHES,
+            store=store,
+        )
+
+    return build
+
+
+BUILDERS = {
+    "fed_avg": of_server_optimizer("sgd"),
+    "fed_avgm": of_server_optimizer("momentum"),
+    "fed_adagrad": of_server_optimizer("adagrad"),
+    "fed_adam": of_server_optimizer("adam"),
+    "fed_yogi": of_server_optimizer("yogi"),
+    "fed_prox": lambda model, store, files: build_fed_prox(
+        model, mu=0.5, client_optimizer=sgd(0.3), batches=BATCHES, store=store
+    ),
+    "fed_sgd": lambda model, store, files: build_fed_sgd(
+        model, server_optimizer=sgd(0.5, momentum=0.5), store=store
+    ),
+    "scaffold": lambda model, store, files: build_scaffold(
+        model,
+        client_learning_rate=0.3,
+        batches=BATCHES,
+        num_institutions=3,
+        state_files=files,
+        store=store,
+    ),
+    "single_site": lambda model, store, files: build_single_site(
+        model, optimizer=sgd(0.2, momentum=0.9), batches=BATCHES, store=store
+    ),
+}
+
+
+# A single site has no other institutions to go on with.
+among_others = pytest.mark.parametrize(
+    "name", [name for name in BUILDERS if name != "single_site"], indirect=True
+)
+
+
+class Case:
+    """One learning process, its clients, and where their state lies."""
+
+    def __init__(self, name, model, tables, folder, store):
+        self.files = InstitutionStateFiles(str(folder / "institution_state"))
+        self.process = BUILDERS[name](model, store, self.files)
+        self.store, self.model = store, model
+        self.tables = dict(itertools.islice(tables.items(), self.most_clients(name)))
+        self.context = InProcessContext(Refusing())
+
+    @staticmethod
+    def most_clients(name):
+        return 1 if name == "single_site" else 3
+
+    def client(self, x, y, name):
+        return self.store.client_dataset(dense_examples(x, y, institution=name))
+
+    def clients(self, *names):
+        return [self.client(*self.tables[name], name) for name in names or self.tables]
+
+    def begin(self):
+        """The initial state with a seed; no institution has state."""
+        self.files.drop_after(0)
+        state = self.process.initialize()
+        hparams = self.process.get_hparams(state)
+        hparams["client_work"]["seed"] = 11
+        return self.process.set_hparams(state, hparams)
+
+    def rounds(self, data, number=ROUNDS, state=None):
+        """States after each round, from the beginning or `state`; last metrics."""
+        states, metrics = [self.begin() if state is None else state], None
+        for _ in range(number):
+            output = self.process.next(states[-1], data)
+            states.append(output.state)
+            metrics = output.metrics.get("client_work", output.metrics)
+        return states, metrics
+
+    def in_process(self):
+        return installed(self.context)
+
+
+def assert_same(actual, expected, *, atol=0.0):
+    tf.nest.assert_same_structure(actual, expected)
+    for one, other in zip(
+        tf.nest.flatten(actual), tf.nest.flatten(expected), strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=atol, rtol=atol)
+
+
+@pytest.fixture(scope="module", params=BUILDERS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def case(name, logistic_model, tables, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(name)
+    return Case(name, logistic_model, tables, folder, InMemory())
+
+
+@pytest.fixture(scope="module")
+def undisturbed(case):
+    """States and last metrics of three rounds with all institutions."""
+    with case.in_process():
+        return case.rounds(case.clients())
+
+
+def test_types(case):
+    process = case.process
+    state = process.initialize.type_signature.result
+    parameter = process.next.type_signature.parameter
+    result = process.next.type_signature.result
+    assert state.is_equivalent_to(parameter[0])
+    assert state.is_equivalent_to(result[0])
+    assert state.placement is result[1].placement is tff.SERVER
+    assert parameter[1].placement is tff.CLIENTS
+    assert isinstance(parameter[1].member, tff.SequenceType)
+    for get, put in (
+        (process.get_model_weights, process.set_model_weights),
+        (process.get_hparams, process.set_hparams),
+    ):
+        assert get.type_signature.parameter.is_equivalent_to(state.member)
+        assert put.type_signature.parameter[0].is_equivalent_to(state.member)
+        assert put.type_signature.parameter[1].is_equivalent_to(
+            get.type_signature.result
+        )
+        assert put.type_signature.result.is_equivalent_to(state.member)
+    assert "seed" in dir(process.get_hparams.type_signature.result["client_work"])
+
+
+def test_splits_into_a_map_reduce_form_that_lets_no_row_out(case):
+    form = tff.backends.mapreduce.get_map_reduce_form_for_computation(case.process.next)
+    assert isinstance(form.work.type_signature.parameter[0], tff.SequenceType)
+    leaves = tff.structure.flatten(form.work.type_signature.result)
+    assert leaves
+    for leaf in leaves:
+        assert isinstance(leaf, tff.TensorType)
+        assert np.prod(leaf.shape) <= 5  # nothing is larger than the kernel
+
+
+def test_trains(case, undisturbed):
+    states, metrics = undisturbed
+    weights = case.process.get_model_weights(states[-1])
+    assert largest_move(weights, case.model) > 0.03
+    assert np.isfinite(metrics["loss"])
+    assert metrics["num_examples"] == sum(len(y) for _, y in case.tables.values())
+
+
+def test_in_this_process_as_on_tffs_runtime(case, undisturbed):
+    states, metrics = undisturbed
+    expected, expected_metrics = case.rounds(case.clients())
+    assert_same(states[-1], expected[-1], atol=1e-5)
+    assert metrics["loss"] == pytest.approx(expected_metrics["loss"], rel=1e-5)
+
+
+def test_goes_on_from_a_checkpoint(case, undisturbed, tmp_path):
+    """To the last bit, whatever the rounds after it left at the institutions."""
+    states, _ = undisturbed
+    with case.in_process():
+        again, _ = case.rounds(case.clients())
+        assert_same(again[-1], states[-1])
+        checkpoints = Checkpoints.in_folder(tmp_path, every_seconds=0)
+        checkpoints.save(states[1], round_number=1)
+        restored = checkpoints.restore(states[0])
+        resumed, _ = case.rounds(case.clients(), ROUNDS - 1, state=restored)
+    assert_same(resumed[-1], states[-1])
+
+
+def test_one_institution(case):
+    with case.in_process():
+        states, metrics = case.rounds(case.clients("bank_a"))
+    weights = case.process.get_model_weights(states[-1])
+    assert largest_move(weights, case.model) > 0.03
+    assert np.isfinite(metrics["loss"])
+
+
+@among_others
+def test_an_institution_without_rows_changes_nothing(case, undisturbed):
+    states, _ = undisturbed
+    x, y = case.tables["bank_a"]
+    with case.in_process():
+        data = [case.client(x[:0], y[:0], "empty"), *case.clients()]
+        with_empty, metrics = case.rounds(data)
+    assert_same(with_empty[-1], states[-1])
+    assert metrics["num_institutions"] == 4
+    assert metrics["non_finite_updates"] == 0
+
+
+@among_others
+def test_an_update_that_is_not_finite_is_left_out(case):
+    x, y = case.tables["bank_b"]
+    examples = dense_examples(x.copy(), y, institution="bank_b")
+    examples["x"][-1, 0] = np.nan
+    with case.in_process():
+        expected, _ = case.rounds(case.clients("bank_a", "bank_c"))
+        bank_a, bank_c = case.clients("bank_a", "bank_c")
+        broken = case.store.client_dataset(examples)
+        states, metrics = case.rounds([bank_a, broken, bank_c])
+    assert_same(states[-1], expected[-1], atol=1e-6)
+    assert metrics["non_finite_updates"] == 1
+    assert np.isfinite(metrics["loss"])
+
+
+@among_others
+def test_without_any_update_nothing_but_the_round_moves(case, undisturbed):
+    states, _ = undisturbed
+    x, y = case.tables["bank_a"]
+    with case.in_process():
+        nobody = [case.client(x[:0], y[:0], "empty")]
+        after, _ = case.rounds(nobody, 1, state=states[-1])
+    before = states[-1]
+    assert_same(after[-1].finalizer, before.finalizer)
+    assert_same(after[-1].global_model_weights, before.global_model_weights)
+    work = dict(before.client_work)
+    assert_same(dict(after[-1].client_work), work | {"round": work["round"] + 1})
+
+
+def test_rows_by_file_are_rows_in_memory(
+    name, undisturbed, logistic_model, tables, tmp_path
+):
+    states, metrics = undisturbed
+    store = ShardFiles(tmp_path / "shards")
+    by_file = Case(name, logistic_model, tables, tmp_path, store)
+    with by_file.in_process():
+        found, found_metrics = by_file.rounds(by_file.clients())
+    assert_same(found[-1], states[-1], atol=1e-5)
+    assert found_metrics["loss"] == pytest.approx(metrics["loss"], rel=1e-5)
