@@ -126,6 +126,10 @@ class RunFolder:
         """The folder for the state of a part's training; gone when it is finished."""
         return self._checkpoints / part / "training"
 
+    def beside(self, part: str, name: str) -> pathlib.Path:
+        """A file that belongs to a part and isn't in its record."""
+        return self._checkpoints / part / name
+
     @contextlib.contextmanager
     def scratch(self) -> Iterator[pathlib.Path]:
         """A folder of this process alone: empty now, and gone afterwards."""
