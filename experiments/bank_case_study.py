@@ -35,6 +35,9 @@ _HETEROGENEITY = flags.DEFINE_float(
     "How much the banks' customers differ, 0 (alike) to 1. Default: the scenario's.",
 )
 
+# So that --help lists them too.
+flags.adopt_module_key_flags(training_flags)
+
 
 def main() -> None:
     """Runs the case study."""

@@ -75,6 +75,10 @@ _RESAMPLES = flags.DEFINE_integer(
 )
 
 
+# So that --help lists them too.
+flags.adopt_module_key_flags(training_flags)
+
+
 def main() -> None:
     """Runs the comparison."""
     _check_flags()
