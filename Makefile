@@ -6,6 +6,7 @@ unexport PYTHONPATH PYTHONHOME
 
 PYTHON ?=
 OUTPUT_DIR ?= results/bank_case_study
+DATA_DIR ?=
 ARGS ?=
 UPGRADE ?=
 
@@ -13,7 +14,7 @@ python := .venv/bin/python
 set_up := python3 scripts/set_up.py
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up case-study sweep report headline bench test lint messages format lock clean
+.PHONY: help set-up case-study compare-real sweep report headline bench test lint messages format lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -25,6 +26,14 @@ set-up: ## the environment in .venv; every job below calls it
 case-study: set-up ## three banks train one credit-risk model; writes OUTPUT_DIR
 	$(python) -m experiments.bank_case_study --output_dir='$(OUTPUT_DIR)' $(ARGS)
 	@$(python) -m experiments.write_report --record='$(OUTPUT_DIR)/record' --output='$(OUTPUT_DIR)/report.html'
+
+compare-real: set-up ## all presets on public tables in DATA_DIR (missing ones are downloaded where possible); writes results/PRESET
+	@test -n '$(DATA_DIR)' || { echo 'compare-real: error: say where the public tables are, DATA_DIR=...; see data/README.md' >&2; exit 2; }
+	@for preset in $$(grep -l -e --dataset= experiments/presets/*.flags); do \
+		name=$$(basename "$$preset" .flags); echo "$$name"; \
+		$(python) -m experiments.compare --flagfile="$$preset" --data_dir='$(DATA_DIR)' --output_dir="results/$$name" $(ARGS) || exit 1; \
+		$(python) -m experiments.write_report --record="results/$$name/record" --output="results/$$name/report.html" || exit 1; \
+	done
 
 sweep: set-up ## accuracy against heterogeneity; writes results/heterogeneity_sweep
 	$(python) -m experiments.sweep_heterogeneity --output_dir=results/heterogeneity_sweep $(ARGS)

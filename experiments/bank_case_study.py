@@ -8,22 +8,13 @@ on where it was when it is started again with the same flags.
 Training flags that are not given take the scenario's values.
 """
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from experiments import command_line, resume, runtime_flags
+from experiments import command_line, resume, runtime_flags, training_flags
 from tff_finance.records import files
-from tff_finance.records.config import (
-    DEFAULT_METHODS,
-    FIRST_REPORTED_SEED,
-    LEARNING_RATES,
-    METHODS,
-    OPTIMIZERS,
-    WEIGHTINGS,
-    CaseStudyConfig,
-)
+from tff_finance.records.config import CaseStudyConfig
 
 if TYPE_CHECKING:
     from tff_finance.datasets.scenarios import Scenario
@@ -38,75 +29,14 @@ _SCENARIO = flags.DEFINE_enum(
     "market: large banks, each serving one segment. scarce_labels: small banks that "
     "differ mildly.",
 )
-_SEEDS = flags.DEFINE_integer(
-    "seeds", 5, "Number of repetitions; each redraws everything.", lower_bound=1
-)
-_FIRST_SEED = flags.DEFINE_integer(
-    "first_seed",
-    FIRST_REPORTED_SEED,
-    "First seed; the others follow. Seeds from 0 on had a part in the choice of "
-    "settings, seeds from 1000 on in the calibration.",
-    lower_bound=0,
-)
-_METHODS = flags.DEFINE_list(
-    "methods", list(DEFAULT_METHODS), f"Methods to compare, of: {', '.join(METHODS)}."
-)
 _HETEROGENEITY = flags.DEFINE_float(
     "heterogeneity",
     None,
     "How much the banks' customers differ, 0 (alike) to 1. Default: the scenario's.",
 )
 
-# Each flag sets the field of TrainingConfig that it is named after.
-_TRAINING = (
-    flags.DEFINE_integer("rounds", None, "Most FedAvg rounds."),
-    flags.DEFINE_integer("local_epochs", None, "Epochs per FedAvg round."),
-    flags.DEFINE_integer("batch_size", None, "Rows of a local batch."),
-    flags.DEFINE_enum(
-        "client_optimizer", None, OPTIMIZERS, "Of local steps and the references."
-    ),
-    flags.DEFINE_float("client_learning_rate", None, "Of that optimizer."),
-    flags.DEFINE_enum(
-        "server_optimizer",
-        None,
-        OPTIMIZERS,
-        "Of fed_avg, fed_prox and scaffold; the methods named after one have it.",
-    ),
-    flags.DEFINE_float(
-        "server_learning_rate",
-        None,
-        "Of the server in all federated methods but fed_sgd. Default: the optimizer's.",
-    ),
-    flags.DEFINE_float("proximal_mu", None, "Of fed_prox; 0 is fed_avg."),
-    flags.DEFINE_list(
-        "plateau_rates",
-        None,
-        "Learning rates to reduce where the validation loss stops falling, of: "
-        f"{', '.join(LEARNING_RATES)}.",
-    ),
-    flags.DEFINE_float("plateau_factor", None, "What such a rate is multiplied by."),
-    flags.DEFINE_integer(
-        "plateau_patience", None, "Rounds without better validation loss before that."
-    ),
-    flags.DEFINE_float("plateau_minimum", None, "No rate is reduced below it."),
-    flags.DEFINE_enum("weighting", None, WEIGHTINGS, "Weight of a bank's update."),
-    flags.DEFINE_list("hidden_units", None, "Widths of the hidden layers."),
-    flags.DEFINE_integer("fed_sgd_rounds", None, "Most FedSGD rounds."),
-    flags.DEFINE_integer(
-        "fed_sgd_patience", None, "The patience of FedSGD, whose rounds are steps."
-    ),
-    flags.DEFINE_integer(
-        "fed_sgd_validate_every", None, "FedSGD rounds between two validations."
-    ),
-    flags.DEFINE_float("fed_sgd_learning_rate", None, "Of FedSGD's server step."),
-    flags.DEFINE_integer("max_epochs", None, "Most epochs of local and centralized."),
-    flags.DEFINE_integer(
-        "patience",
-        None,
-        "Rounds or epochs without better validation loss before FedAvg, local and "
-        "centralized stop.",
-    ),
-)
+# So that --help lists them too.
+flags.adopt_module_key_flags(training_flags)
 
 
 def main() -> None:
@@ -140,13 +70,7 @@ def _scenario() -> "Scenario":
 def _config(runtime: str) -> CaseStudyConfig:
     """The configuration that the flags ask for; a usage error if there is none."""
     scenario = _scenario()
-    given = {f.name: f.value for f in _TRAINING if f.value is not None}
-    first = _FIRST_SEED.value
     try:
-        if "hidden_units" in given:
-            given["hidden_units"] = _widths(given["hidden_units"])
-        if "plateau_rates" in given:
-            given["plateau_rates"] = tuple(given["plateau_rates"])
         return CaseStudyConfig(
             scenario=scenario.name,
             heterogeneity=(
@@ -154,21 +78,13 @@ def _config(runtime: str) -> CaseStudyConfig:
                 if _HETEROGENEITY.value is None
                 else _HETEROGENEITY.value
             ),
-            seeds=tuple(range(first, first + _SEEDS.value)),
-            methods=tuple(_METHODS.value),
-            training=dataclasses.replace(scenario.training, **given),
+            seeds=training_flags.seeds(),
+            methods=training_flags.methods(),
+            training=training_flags.training(scenario.training),
             runtime=runtime,
         )
     except ValueError as error:
         command_line.usage_error(error)
-
-
-def _widths(given: list[str]) -> tuple[int, ...]:
-    if not all(width.isdigit() for width in given):
-        raise ValueError(
-            f"`hidden_units` must be whole numbers such as 32,16; got {given}."
-        )
-    return tuple(int(width) for width in given)
 
 
 if __name__ == "__main__":

@@ -9,17 +9,9 @@ import pathlib
 from absl import flags
 
 from experiments import command_line
+from experiments.dataset_names import DATASETS
 
-_DATASETS = (
-    "taiwan",
-    "sba",
-    "bank_marketing",
-    "handbook_fraud",
-    "handbook_features",
-    "german",
-    "ulb",
-)
-_DATASET = flags.DEFINE_enum("dataset", None, _DATASETS, "Which table.")
+_DATASET = flags.DEFINE_enum("dataset", None, DATASETS, "Which table.")
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
     None,

@@ -8,7 +8,11 @@ import scipy.stats
 import sklearn.metrics
 
 from tests.evaluation.sklearn_metrics import SKLEARN
-from tff_finance.evaluation.bootstrap import paired_bootstrap
+from tff_finance.evaluation.bootstrap import (
+    Comparison,
+    bootstrap_comparisons,
+    paired_bootstrap,
+)
 from tff_finance.evaluation.row_metrics import ROW_METRICS, RowMetric, row_metric
 from tff_finance.metrics.derived import Undefined
 
@@ -388,3 +392,49 @@ def test_a_public_table_of_58_000_rows():
         sklearn.metrics.roc_auc_score(labels, model)
         - sklearn.metrics.roc_auc_score(labels, reference)
     )
+
+
+def test_several_models_are_judged_by_the_mean_of_their_values():
+    """A column per model; the mean is taken of metrics, not of scores."""
+    rng = np.random.default_rng(4)
+    truth = rng.integers(0, 2, 120)
+    models = rng.normal(size=(120, 3)) + truth[:, np.newaxis] * [0.2, 0.5, 2.0]
+    reference = rng.normal(size=120) + truth
+    single = {
+        n: paired_bootstrap(
+            truth, models[:, n], reference, generator=np.random.default_rng(0)
+        )
+        for n in range(3)
+    }
+    several = paired_bootstrap(
+        truth, models, reference, generator=np.random.default_rng(0)
+    )
+    for metric, result in several.items():
+        expected = np.mean([single[n][metric].difference for n in range(3)])
+        assert result.difference == pytest.approx(expected)
+        low, high = result.ci95
+        assert low <= result.difference <= high
+    alike = paired_bootstrap(
+        truth,
+        np.repeat(models[:, :1], 2, axis=1),
+        reference,
+        generator=np.random.default_rng(0),
+    )
+    assert alike["auc"].ci95 == pytest.approx(single[0]["auc"].ci95)
+
+
+def test_a_comparison_without_reference_is_the_models_own_value():
+    rng = np.random.default_rng(4)
+    truth = rng.integers(0, 2, 120)
+    scores = {"a": rng.normal(size=120) + truth, "b": rng.normal(size=120)}
+    own, against = Comparison("a", None), Comparison("a", "b")
+    found = bootstrap_comparisons(
+        truth, scores, [own, against], generator=np.random.default_rng(0)
+    )
+    assert found[own]["auc"].difference == pytest.approx(
+        sklearn.metrics.roc_auc_score(truth, scores["a"])
+    )
+    alone = paired_bootstrap(
+        truth, scores["a"], scores["b"], generator=np.random.default_rng(0)
+    )
+    assert found[against] == alone

@@ -174,6 +174,7 @@ def test_files_are_the_documented_ones(tmp_path):
         "institutions.csv",
         "metrics.csv",
         "curves.csv",
+        "bootstraps.csv",
         "features.csv",
         "runs.csv",
         "score_histograms.csv.gz",

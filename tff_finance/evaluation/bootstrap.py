@@ -23,7 +23,8 @@ of each class keeps below 1.4 %.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,7 @@ from tff_finance.evaluation.intervals import (
     MIN_TEST_ROWS,
     too_few_rows,
 )
-from tff_finance.evaluation.row_metrics import ROW_METRICS, RowMetric
+from tff_finance.evaluation.row_metrics import ROW_METRICS, Evaluate, RowMetric
 from tff_finance.metrics.derived import Undefined, Value
 
 RESAMPLES = 1000
@@ -86,7 +87,8 @@ def paired_bootstrap(
 
     Args:
         labels: 0 or 1, [n] or [n, 1].
-        logits: Log-odds of label 1 under the model, [n] or [n, 1].
+        logits: Log-odds of label 1 under the model, [n]; or under several models,
+            [n, models], of whose values the mean is taken.
         reference_logits: The same rows under the reference, in the same order.
         generator: Draws the resamples; the same state gives the same interval.
         clusters: Whose row each is (a customer), [n]; None if rows are independent.
@@ -102,51 +104,132 @@ def paired_bootstrap(
             not finite, a cluster is missing, or a metric of a resample is not
             finite.
     """
+    comparison = Comparison("logits", "reference_logits")
+    results = bootstrap_comparisons(
+        labels,
+        {"logits": logits, "reference_logits": reference_logits},
+        [comparison],
+        generator=generator,
+        clusters=clusters,
+        metrics=metrics,
+        resamples=resamples,
+    )
+    return results[comparison]
+
+
+class Comparison(NamedTuple):
+    """Whose values are bootstrapped: a model's, minus those of its reference.
+
+    Attributes:
+        model: Name of the model's scores.
+        reference: Name of the reference's; None for the model's own values.
+    """
+
+    model: str
+    reference: str | None
+
+
+def bootstrap_comparisons(
+    labels: ArrayLike,
+    scores: Mapping[str, ArrayLike],
+    comparisons: Sequence[Comparison],
+    *,
+    generator: np.random.Generator,
+    clusters: ArrayLike | None = None,
+    metrics: Mapping[str, RowMetric] = ROW_METRICS,
+    resamples: int = RESAMPLES,
+) -> dict[Comparison, dict[str, PairedDifference]]:
+    """Bootstraps several comparisons on the same test rows and resamples.
+
+    Each model is evaluated once per resample, however often it is compared.
+
+    Args:
+        labels: As for `paired_bootstrap`.
+        scores: Logits by name, each as for `paired_bootstrap`.
+        comparisons: Among the names of `scores`.
+        generator: As for `paired_bootstrap`.
+        clusters: The same.
+        metrics: The same.
+        resamples: The same.
+
+    Returns:
+        By comparison and metric, as `paired_bootstrap` returns it.
+
+    Raises:
+        ValueError: As `paired_bootstrap`.
+    """
     check_at_least("resamples", resamples, _MIN_RESAMPLES)
     truth = _column("labels", labels)
-    scores = {"logits": logits, "reference_logits": reference_logits}
-    model, reference = (_column(name, values) for name, values in scores.items())
-    _check_rows(truth, model, reference)
+    models = {name: _columns(name, values) for name, values in scores.items()}
+    _check_rows(truth, models)
     owners = np.arange(truth.size) if clusters is None else _owners(clusters, truth)
     units = _Units(owners, truth)
 
-    pairs = {
-        name: (metric.prepare(truth, model), metric.prepare(truth, reference))
-        for name, metric in metrics.items()
-        if not _undefined(metric, truth)
+    evaluators = {
+        (name, metric): _mean_over_models(definition, truth, logits)
+        for name, logits in models.items()
+        for metric, definition in metrics.items()
+        if not _undefined(definition, truth)
     }
-    every_row_once = np.ones((1, truth.size))
-    observed = {
-        name: (evaluate(every_row_once) - against(every_row_once)).item()
-        for name, (evaluate, against) in pairs.items()
-    }
-    refusal = units.refusal(clustered=clusters is not None)
-    replicates: dict[str, list[np.ndarray]] = {name: [] for name in pairs}
-    if not refusal:
-        for weights in units.resampled(resamples, generator):
-            for name, (evaluate, against) in pairs.items():
-                replicates[name].append(evaluate(weights) - against(weights))
 
-    results = {}
-    for name, metric in metrics.items():
+    def evaluate(weights: NDArray[np.float64]) -> dict[tuple[str, str], NDArray]:
+        return {key: evaluator(weights) for key, evaluator in evaluators.items()}
+
+    observed = evaluate(np.ones((1, truth.size)))
+    refusal = units.refusal(clustered=clusters is not None)
+    batches = (
+        []
+        if refusal
+        else [evaluate(weights) for weights in units.resampled(resamples, generator)]
+    )
+    replicates = {
+        key: np.concatenate([batch[key] for batch in batches])
+        for key in (evaluators if batches else ())
+    }
+
+    def result(
+        comparison: Comparison, name: str, metric: RowMetric
+    ) -> PairedDifference:
         undefined = _undefined(metric, truth)
-        ci95 = undefined or (
-            Undefined(refusal)
-            if refusal
-            else _percentile_interval(
+        if refusal and not undefined:
+            ci95 = Undefined(refusal)
+        else:
+            ci95 = undefined or _percentile_interval(
                 name,
-                replicates[name],
+                _difference(replicates, comparison, name),
                 units.of_smaller_class if metric.needs_both_classes else units.count,
             )
-        )
-        results[name] = PairedDifference(
-            difference=undefined or observed[name],
+        return PairedDifference(
+            difference=undefined or _difference(observed, comparison, name).item(),
             ci95=ci95,
             rows=truth.size,
             units=units.count,
             resamples=0 if refusal else resamples,
         )
-    return results
+
+    return {
+        comparison: {
+            name: result(comparison, name, metric) for name, metric in metrics.items()
+        }
+        for comparison in comparisons
+    }
+
+
+def _mean_over_models(
+    metric: RowMetric, truth: NDArray[np.float64], logits: NDArray[np.float64]
+) -> Evaluate:
+    """The metric's mean over models, for logits [models, n]."""
+    evaluators = [metric.prepare(truth, column) for column in logits]
+    return lambda weights: np.mean([each(weights) for each in evaluators], axis=0)
+
+
+def _difference(
+    values: Mapping[tuple[str, str], NDArray], comparison: Comparison, metric: str
+) -> NDArray:
+    model = values[comparison.model, metric]
+    if comparison.reference is None:
+        return model
+    return model - values[comparison.reference, metric]
 
 
 class _Units:
@@ -201,11 +284,8 @@ class _Units:
         return counts
 
 
-def _percentile_interval(
-    name: str, replicates: list[np.ndarray], units: int
-) -> tuple[float, float]:
+def _percentile_interval(name: str, values: NDArray, units: int) -> tuple[float, float]:
     """Percentiles at the levels that suit so many units."""
-    values = np.concatenate(replicates)
     if not np.all(np.isfinite(values)):
         raise ValueError(
             f"`metrics` must be finite on every resample, {name!r} is not: set "
@@ -237,20 +317,28 @@ def _column(name: str, values: ArrayLike) -> NDArray[np.float64]:
     raise ValueError(f"`{name}` must have shape [n] or [n, 1], got {array.shape}.")
 
 
+def _columns(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Returns [n] or [n, models] as float64[models, n]."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim == 1:
+        return array[np.newaxis]
+    if array.ndim == 2 and array.shape[1]:  # noqa: PLR2004
+        return array.T
+    raise ValueError(f"`{name}` must have shape [n] or [n, models], got {array.shape}.")
+
+
 def _check_rows(
-    truth: NDArray[np.float64],
-    model: NDArray[np.float64],
-    reference: NDArray[np.float64],
+    truth: NDArray[np.float64], models: Mapping[str, NDArray[np.float64]]
 ) -> None:
-    """Raises ValueError unless labels and both models' logits fit together."""
+    """Raises ValueError unless labels and all models' logits fit together."""
     wrong = int(np.sum((truth != 0) & (truth != 1)))
     if wrong:
         raise ValueError(f"`labels` must be 0 or 1, {wrong} of them aren't.")
-    for name, values in (("logits", model), ("reference_logits", reference)):
-        if values.shape != truth.shape:
+    for name, values in models.items():
+        if values.shape[1] != truth.size:
             raise ValueError(
                 f"`{name}` must have as many rows as `labels`, {truth.size}; got "
-                f"{values.size}."
+                f"{values.shape[1]}."
             )
         wrong = int(np.sum(~np.isfinite(values)))
         if wrong:

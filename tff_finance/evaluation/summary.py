@@ -9,6 +9,7 @@ import pandas as pd
 
 from tff_finance.evaluation.intervals import summarize, too_few_rows
 from tff_finance.evaluation.multiple_comparisons import simultaneous
+from tff_finance.evaluation.row_summary import Cell, RowIntervals
 from tff_finance.records.run_record import MetricRow, RunRecord
 
 SCHEMA_VERSION = 1
@@ -37,6 +38,11 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
     Each gain that has an interval also has it `simultaneous`ly with the same
     metric's gains of all methods at all institutions.
 
+    Where the record has intervals over test rows, as of real tables, these stand
+    as `ci95`, with the keys of `across_seeds` beside it, and nothing is called
+    `simultaneous`; what was not bootstrapped has a mean, its spread over seeds,
+    and no interval. `to_local` is `to_centralized` for the mean local model.
+
     Args:
         record: A finished run.
 
@@ -55,7 +61,8 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
         "institutions": tables.institutions(),
         "methods": {method: tables.method(method) for method in tables.methods},
         "gain": tables.gain(),
-        "to_centralized": tables.to_centralized(),
+        "to_centralized": tables.on_all_rows(CENTRALIZED),
+        "to_local": tables.on_all_rows(LOCAL),
         "to_99_percent": tables.to_99_percent(),
     }
 
@@ -74,6 +81,7 @@ class _Tables:
             self._cells.setdefault(cell, []).append(row)
         self._metric_names = list(dict.fromkeys(row.metric for row in record.metrics))
         self._few_rows = functools.cache(self._count_few_rows)
+        self._row_intervals = RowIntervals(record.bootstraps)
         self._curves = pd.DataFrame(record.curves)
         self._runs = pd.DataFrame(record.runs)
         self.methods = list(record.config["methods"])
@@ -99,7 +107,7 @@ class _Tables:
                 name: self._scope(method, scope, name) for name in self._names
             }
             summary[f"{scope}_mean"] = {
-                metric: summarize(
+                metric: self._over_seeds(
                     self._mean_over_institutions(method, scope, metric),
                     reason=_first(
                         self._reason(method, scope, name, metric)
@@ -125,18 +133,19 @@ class _Tables:
             }
             for name in self._names
         }
-        for metric in self._metric_names:
-            _add_simultaneous(gain, metric)
+        if not self._row_intervals:
+            for metric in self._metric_names:
+                _add_simultaneous(gain, metric)
         return gain
 
-    def to_centralized(self) -> dict[str, Any]:
-        """Method minus centralized, paired by seed, on all rows."""
-        if CENTRALIZED not in self.methods:
+    def on_all_rows(self, reference: str) -> dict[str, Any]:
+        """Method minus reference, paired by seed, on all rows."""
+        if reference not in self.methods:
             return {}
         return {
-            method: self._difference(method, CENTRALIZED, "pooled", "")
+            method: self._difference(method, reference, "pooled", "")
             for method in self.methods
-            if method != CENTRALIZED
+            if method != reference
         }
 
     def to_99_percent(self) -> dict[str, Any]:
@@ -162,10 +171,11 @@ class _Tables:
 
     def _scope(self, method: str, scope: str, institution: str) -> dict[str, Any]:
         return {
-            metric: summarize(
+            metric: self._over_seeds(
                 self._per_seed(method, scope, institution, metric),
                 reason=self._reason(method, scope, institution, metric),
                 few_rows=self._few_rows(scope, institution),
+                cell=Cell(method, "", scope, institution, metric),
             )
             | self._bounds(method, scope, institution, metric)
             for metric in self._metric_names
@@ -201,13 +211,32 @@ class _Tables:
                 self._per_seed(reference, scope, institution, metric),
                 strict=True,
             )
-            differences[metric] = summarize(
+            differences[metric] = self._over_seeds(
                 [None if a is None or b is None else a - b for a, b in pairs],
                 reason=self._reason(method, scope, institution, metric)
                 or self._reason(reference, scope, institution, metric),
                 few_rows=self._few_rows(scope, institution),
+                cell=Cell(method, reference, scope, institution, metric),
             )
         return differences
+
+    def _over_seeds(
+        self,
+        values: Sequence[float | None],
+        *,
+        reason: str,
+        few_rows: str,
+        cell: Cell | None = None,
+    ) -> dict[str, Any]:
+        """A value or difference with the interval that suits the data."""
+        if not self._row_intervals:
+            return summarize(values, reason=reason, few_rows=few_rows)
+        return self._row_intervals.summarize(
+            dict(zip(self._seeds, values, strict=True)),
+            cell,
+            reason=reason,
+            few_rows=few_rows,
+        )
 
     def _reason(self, method: str, scope: str, institution: str, metric: str) -> str:
         rows = self._cells[method, scope, institution, metric]

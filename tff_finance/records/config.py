@@ -3,7 +3,8 @@
 import dataclasses
 import json
 from collections.abc import Collection, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from tff_finance import checks
 
@@ -24,6 +25,7 @@ METHODS = (
 )
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "yogi")
 LEARNING_RATES = ("client", "server")
+Config = TypeVar("Config", bound="StudyConfig")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,15 +140,22 @@ class TrainingConfig:
             )
 
 
+TASK_TRAINING: Mapping[str, TrainingConfig] = MappingProxyType(
+    {
+        "risk": TrainingConfig(),
+        "marketing": TrainingConfig(client_learning_rate=0.1, batch_size=128),
+        "fraud": TrainingConfig(client_learning_rate=0.3, batch_size=128),
+    }
+)
+"""Settings that suit tables of each task; a start, not an optimum."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CaseStudyConfig:
-    """One run of the bank case study.
+class StudyConfig:
+    """What every comparison of methods has.
 
     Attributes:
-        scenario: Name of the scenario.
-        heterogeneity: How much the banks' customers differ, 0 to 1.
-        seeds: One repetition each; a seed redraws population, split,
-            initialisation and order of batches.
+        seeds: One repetition each.
         methods: Names from `METHODS`, compared in this order.
         training: How models are trained.
         runtime: What executes: "in_process", "tff" for TFF's own worker, "workers"
@@ -154,8 +163,6 @@ class CaseStudyConfig:
             end elsewhere. At which addresses workers are makes no other run of it.
     """
 
-    scenario: str
-    heterogeneity: float
     seeds: tuple[int, ...]
     methods: tuple[str, ...]
     training: TrainingConfig
@@ -164,7 +171,6 @@ class CaseStudyConfig:
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
         checks.check_one_of("runtime", self.runtime, RUNTIMES)
-        checks.check_in_range("heterogeneity", self.heterogeneity, 0.0, 1.0)
         for name in ("seeds", "methods"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
@@ -186,7 +192,7 @@ class CaseStudyConfig:
         return json.loads(json.dumps(dataclasses.asdict(self), allow_nan=False))
 
     @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> "CaseStudyConfig":
+    def from_mapping(cls: type[Config], mapping: Mapping[str, Any]) -> Config:
         """From what `to_mapping` gave, tuples read back from JSON lists."""
         values = dict(mapping)
         training = dict(values.pop("training"))
@@ -198,3 +204,23 @@ class CaseStudyConfig:
             methods=tuple(values.pop("methods")),
             **values,
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CaseStudyConfig(StudyConfig):
+    """One run of the bank case study.
+
+    A seed redraws population, split, initialisation and order of batches.
+
+    Attributes:
+        scenario: Name of the scenario.
+        heterogeneity: How much the banks' customers differ, 0 to 1.
+    """
+
+    scenario: str
+    heterogeneity: float
+
+    def __post_init__(self) -> None:
+        """Refuses settings that make no sense."""
+        super().__post_init__()
+        checks.check_in_range("heterogeneity", self.heterogeneity, 0.0, 1.0)

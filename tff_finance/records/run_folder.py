@@ -132,6 +132,10 @@ class RunFolder:
         """For state that institutions keep from round to round, by method."""
         return self._checkpoints / "institution_state"
 
+    def beside(self, part: str, name: str) -> pathlib.Path:
+        """A file that belongs to a part and isn't in its record."""
+        return self._checkpoints / part / name
+
     @contextlib.contextmanager
     def scratch(self) -> Iterator[pathlib.Path]:
         """A folder of this process alone: empty now, and gone afterwards."""

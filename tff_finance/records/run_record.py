@@ -172,6 +172,43 @@ class FeatureRow:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class BootstrapRow:
+    """How far other test rows would move a value or a difference, under one seed.
+
+    Attributes:
+        seed: Repetition.
+        method: Name of the method.
+        reference: The method whose value is taken off; empty for the method's own.
+        scope: "pooled" (all institutions' rows) or "own".
+        institution: Whose own rows; empty if pooled.
+        metric: Name of the metric.
+        value: On the rows themselves; None if undefined.
+        low: Lower limit of the 95 % interval; None if there is none.
+        high: Upper limit, likewise.
+        reason: Why value or limits are missing; empty if they aren't.
+        rows: Test rows.
+        positives: Of these, rows of label 1.
+        units: What was resampled: as many rows, or clusters of rows.
+        resamples: Bootstrap resamples; 0 if there is no interval.
+    """
+
+    seed: int
+    method: str
+    reference: str
+    scope: str
+    institution: str
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    reason: str
+    rows: int
+    positives: int
+    units: int
+    resamples: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """Everything that a report needs to know about a run.
 
@@ -187,6 +224,9 @@ class RunRecord:
         curves: State of training, one row per round.
         runs: Effort and traffic, one row per training run.
         histograms: Score histograms on test rows.
+        features: How institutions' training rows differ.
+        bootstraps: Intervals over test rows; none for synthetic data, which
+            seeds redraw.
     """
 
     experiment: str
@@ -200,6 +240,7 @@ class RunRecord:
     runs: tuple[RunRow, ...]
     histograms: tuple[HistogramRow, ...]
     features: tuple[FeatureRow, ...] = ()
+    bootstraps: tuple[BootstrapRow, ...] = ()
 
     def write(self, directory: pathlib.Path) -> None:
         """Writes `run.json` and a CSV file for each kind of row, atomically.
@@ -279,10 +320,11 @@ _ROW_KINDS = {
     "runs": RunRow,
     "histograms": HistogramRow,
     "features": FeatureRow,
+    "bootstraps": BootstrapRow,
 }
 
 # Kinds that records of an earlier version don't have.
-_LATER_KINDS = frozenset({"features"})
+_LATER_KINDS = frozenset({"features", "bootstraps"})
 
 
 def join_rows(records: Sequence[RunRecord]) -> RunRecord:

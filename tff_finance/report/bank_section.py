@@ -10,6 +10,9 @@ from tff_finance.report import labels, styles
 from tff_finance.report.catalogue import Words
 from tff_finance.report.content import Picture, Section, Study, Table
 
+# On the page; the file has all.
+_MOST_FEATURES = 24
+
 
 def bank_section(study: Study, words: Words) -> Section:
     """Sizes, default rates and standardised means of features."""
@@ -28,12 +31,13 @@ def bank_section(study: Study, words: Words) -> Section:
     notes = []
     if study.record.features:
         features = feature_table(study)
+        shown = features.head(_MOST_FEATURES)
         pictures.append(
             Picture(
                 name=f"{study.key}features",
                 title=say("Typical customer of each bank against the market"),
                 alt=_features_alt(features, words),
-                draw=functools.partial(_draw_features, features),
+                draw=functools.partial(_draw_features, shown),
             )
         )
         tables.append(_feature_table(study, features, words))
@@ -43,6 +47,15 @@ def bank_section(study: Study, words: Words) -> Section:
                 "all, in standard deviations over all; mean over seeds."
             )
         )
+        if len(shown) < len(features):
+            notes.append(
+                say(
+                    "The %(shown)s of %(all)s features that differ most; the CSV file "
+                    "has all.",
+                    shown=words.number(len(shown)),
+                    all=words.number(len(features)),
+                )
+            )
     else:
         notes.append(
             say(
@@ -192,7 +205,7 @@ def _feature_table(study: Study, features: pd.DataFrame, words: Words) -> Table:
                 labels.feature(str(name), words),
                 *[words.number(value, 2, sign=True) for value in row],
             ]
-            for name, row in features.iterrows()
+            for name, row in features.head(_MOST_FEATURES).iterrows()
         ],
         frame=features.reset_index(),
     )

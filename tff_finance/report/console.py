@@ -49,7 +49,7 @@ def print_case_study(
         console.print(_gains(summary))
     if summary["to_99_percent"]:
         console.print(_exchange(summary))
-    for note in _notes(summary):
+    for note in training_notes(summary):
         console.print(note)
     console.print(f"{_POPULATION} {summary['scenario']['description']}")
 
@@ -66,7 +66,7 @@ def format_percent(value: Mapping[str, Any], *, sign: bool = False) -> str:
 
 
 def _headline(summary: Mapping[str, Any]) -> rich.table.Table:
-    table = _table(
+    table = new_table(
         "Accuracy in % on test rows",
         "own rows",
         "other banks'",
@@ -77,7 +77,7 @@ def _headline(summary: Mapping[str, Any]) -> rich.table.Table:
     for name, method in summary["methods"].items():
         auc = method["pooled"]["auc"]["mean"]
         table.add_row(
-            _label(name),
+            label(name),
             format_percent(method["own_mean"]["accuracy"]),
             format_percent(method["others_mean"]["accuracy"]),
             format_percent(method["pooled"]["accuracy"]),
@@ -88,7 +88,7 @@ def _headline(summary: Mapping[str, Any]) -> rich.table.Table:
 
 def _gains(summary: Mapping[str, Any]) -> rich.table.Table:
     banks = list(summary["gain"])
-    table = _table(
+    table = new_table(
         "What each bank gains on its own customers: accuracy minus that of its own "
         "model, in points",
         *banks,
@@ -103,12 +103,12 @@ def _gains(summary: Mapping[str, Any]) -> rich.table.Table:
     for name in summary["methods"]:
         if name != "local":
             gains = [summary["gain"][bank][name]["accuracy"] for bank in banks]
-            table.add_row(_label(name), *[format_percent(g, sign=True) for g in gains])
+            table.add_row(label(name), *[format_percent(g, sign=True) for g in gains])
     return table
 
 
 def _exchange(summary: Mapping[str, Any]) -> rich.table.Table:
-    table = _table(
+    table = new_table(
         "Exchange until validation accuracy is 99 % of centralized training's, and "
         "accuracy on all rows at the end, in points",
         "seeds",
@@ -118,7 +118,7 @@ def _exchange(summary: Mapping[str, Any]) -> rich.table.Table:
     )
     for name, reach in summary["to_99_percent"].items():
         table.add_row(
-            _label(name),
+            label(name),
             f"{reach['seeds_reached']} of {len(summary['seeds'])}",
             _number(reach["rounds"]["median"]),
             _number(reach["bytes"]["median"], scale=1e-3),
@@ -127,7 +127,7 @@ def _exchange(summary: Mapping[str, Any]) -> rich.table.Table:
     return table
 
 
-def _notes(summary: Mapping[str, Any]) -> Iterator[str]:
+def training_notes(summary: Mapping[str, Any]) -> Iterator[str]:
     """What a reader must know before believing a method's numbers."""
     for name, method in summary["methods"].items():
         stopped, excluded = (
@@ -136,14 +136,15 @@ def _notes(summary: Mapping[str, Any]) -> Iterator[str]:
         )
         if stopped and name != "gradient_boosting":
             yield (
-                f"{_label(name)}: {stopped} of {method['runs']} runs ended at the most "
+                f"{label(name)}: {stopped} of {method['runs']} runs ended at the most "
                 "rounds allowed, still improving."
             )
         if excluded:
-            yield f"{_label(name)}: {excluded} updates were not finite and left out."
+            yield f"{label(name)}: {excluded} updates were not finite and left out."
 
 
-def _label(method: str) -> str:
+def label(method: str) -> str:
+    """What tables call a method."""
     return _LABELS.get(method, method)
 
 
@@ -151,7 +152,8 @@ def _number(value: float | None, *, scale: float = 1.0) -> str:
     return "n/a" if value is None else f"{scale * value:,.0f}"
 
 
-def _table(title: str, *columns: str) -> rich.table.Table:
+def new_table(title: str, *columns: str) -> rich.table.Table:
+    """A table whose first column names its rows."""
     table = rich.table.Table(
         title=title,
         title_justify="left",

@@ -36,6 +36,16 @@ class Study:
         return list(self.summary["institutions"])
 
     @property
+    def is_of_real_tables(self) -> bool:
+        """Whether the rows are given, and no seed redraws them."""
+        return "dataset" in self.summary["config"]
+
+    @property
+    def metric(self) -> str:
+        """The metric that the page is about."""
+        return "auc" if self.is_of_real_tables else "accuracy"
+
+    @property
     def federated(self) -> str | None:
         """The first federated method: the one that the summary text is about."""
         return next((m for m in self.methods if m.startswith("fed_")), None)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tff_finance.report import formats, labels
+from tff_finance.report import formats, labels, real_findings
 from tff_finance.report.catalogue import Words
 from tff_finance.report.content import Study
 
@@ -23,6 +23,8 @@ class Tile:
 
 def tiles(study: Study, words: Words) -> list[Tile]:
     """Alone at home, alone on the whole market, together on the whole market."""
+    if study.is_of_real_tables:
+        return _market_tiles(study, words)
     say = words.say
     wanted = [
         ("local", "own_mean", say("A bank alone, on its own customers")),
@@ -44,14 +46,31 @@ def tiles(study: Study, words: Words) -> list[Tile]:
     return found
 
 
+def tiles_note(study: Study, words: Words) -> str:
+    """What the tiles' numbers are."""
+    if study.is_of_real_tables:
+        return words.say(
+            "AUC: probability that a positive row scores higher than a negative one."
+        )
+    return words.say(
+        "Accuracy: share of test customers sorted correctly into default or not."
+    )
+
+
 def findings(study: Study, words: Words) -> list[str]:
     """Sentences on population, headline, gains, distance to pooling, traffic."""
-    sentences = [_population(study, words)]
+    of_study = (_population, _alone, _together, _gains, _to_pooled)
+    if study.is_of_real_tables:
+        of_study = (
+            real_findings.data_finding,
+            real_findings.columns_finding,
+            real_findings.market_finding,
+            real_findings.gain_finding,
+            real_findings.distance_finding,
+        )
+    sentences = []
     for part in (
-        _alone,
-        _together,
-        _gains,
-        _to_pooled,
+        *of_study,
         _unfinished,
         _left_out,
         _traffic,
@@ -61,6 +80,35 @@ def findings(study: Study, words: Words) -> list[str]:
         if text:
             sentences.append(text)
     return sentences
+
+
+def _market_tiles(study: Study, words: Words) -> list[Tile]:
+    """AUC on the whole market of banks alone, together, and pooled."""
+    wanted = [
+        ("local", words.say("AUC, a bank's own model on all rows")),
+        (study.federated, words.say("AUC, together, on all rows")),
+        ("centralized", words.say("AUC, rows pooled, on all rows")),
+    ]
+    found = []
+    for method, label in wanted:
+        value = study.summary["methods"].get(method, {}).get("pooled", {}).get("auc")
+        if value is not None and value["mean"] is not None:
+            interval = words.say(
+                "no interval: %(reason)s",
+                reason=labels.remark(value.get("reason", ""), words),
+            )
+            if value.get("ci95") is not None:
+                limits = [words.number(limit, 3) for limit in value["ci95"]]
+                interval = words.say(
+                    "95 %% interval %(interval)s",
+                    interval=words.span(*limits).replace(" ", "\N{NO-BREAK SPACE}"),
+                )
+            found.append(
+                Tile(
+                    label=label, value=words.number(value["mean"], 3), interval=interval
+                )
+            )
+    return found
 
 
 def _population(study: Study, words: Words) -> str:
@@ -114,7 +162,7 @@ def _together(study: Study, words: Words) -> str:
     if "local" not in study.methods:
         return text
     alone = study.summary["methods"]["local"]["pooled"]["accuracy"]
-    return _join(words, text, _compare(together, alone, words))
+    return formats.join(words, text, _compare(together, alone, words))
 
 
 def _compare(
@@ -152,7 +200,7 @@ def _gains(study: Study, words: Words) -> str:
         method=method,
         parts=words.say("; ").join(parts),
     )
-    return _join(words, text, _at_once(list(values.values()), words))
+    return formats.join(words, text, _at_once(list(values.values()), words))
 
 
 def _at_once(values: Sequence[Mapping[str, Any]], words: Words) -> str:
@@ -208,7 +256,7 @@ def _count_gains(
         losses=words.number(len(shown) - gains),
         open=words.number(len(values) - len(shown)),
     )
-    return _join(words, text, _at_once(list(values.values()), words))
+    return formats.join(words, text, _at_once(list(values.values()), words))
 
 
 def _to_pooled(study: Study, words: Words) -> str:
@@ -227,12 +275,12 @@ def _to_pooled(study: Study, words: Words) -> str:
         return text
     if formats.includes_zero(value):
         zero = say("The interval includes 0: these runs don't show a difference.")
-        text = _join(words, text, zero)
+        text = formats.join(words, text, zero)
     far = say(
         "At the far end of the interval the difference is %(far)s points.",
         far=words.number(100 * max(abs(limit) for limit in value["ci95"]), 1),
     )
-    return _join(words, text, far)
+    return formats.join(words, text, far)
 
 
 def _unfinished(study: Study, words: Words) -> str:
@@ -292,7 +340,7 @@ def _traffic(study: Study, words: Words) -> str:
         "Pooling would move the rows themselves, %(size)s, once.",
         size=words.size(pooled["bytes_up"]),
     )
-    return _join(words, text, pooling)
+    return formats.join(words, text, pooling)
 
 
 def _privacy(study: Study, words: Words) -> str:
@@ -302,13 +350,6 @@ def _privacy(study: Study, words: Words) -> str:
         "No privacy mechanism was at work: rows stay at the banks, but updates are in "
         "the clear and may tell about customers."
     )
-
-
-def _join(words: Words, first: str, second: str) -> str:
-    """Two sentences, with a space between them where the language has one."""
-    if not second:
-        return first
-    return words.say("%(first)s %(second)s", first=first, second=second)
 
 
 def _interval(value: Mapping[str, Any], words: Words) -> str:

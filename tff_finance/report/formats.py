@@ -25,9 +25,19 @@ def points_interval(limits: Sequence[float], words: Words) -> str:
     return _span([words.number(100 * x, digits, sign=True) for x in limits], words)
 
 
-def plain(value: Mapping[str, Any], words: Words, *, digits: int = 3) -> str:
+def plain(
+    value: Mapping[str, Any], words: Words, *, digits: int = 3, sign: bool = False
+) -> str:
     """Any number with its interval."""
-    return _text(value, words, digits=digits)
+    return _text(value, words, digits=digits, sign=sign)
+
+
+def join(words: Words, *sentences: str) -> str:
+    """Sentences, with a space between them where the language has one."""
+    first, *others = [sentence for sentence in sentences if sentence]
+    for sentence in others:
+        first = words.say("%(first)s %(second)s", first=first, second=sentence)
+    return first
 
 
 def undefined(words: Words) -> str:
@@ -88,7 +98,7 @@ def _text(
     mean = number(value["mean"])
     if unit:
         mean = words.percent(value["mean"], digits)
-    if value["ci95"] is None:
+    if value.get("ci95") is None:
         return words.say("%(mean)s (no interval)", mean=mean)
     interval = _span([number(limit) for limit in value["ci95"]], words)
     return words.say("%(mean)s (%(interval)s)", mean=mean, interval=interval)

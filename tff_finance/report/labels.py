@@ -1,6 +1,7 @@
 """Names for readers: of methods, metrics, settings, features and reasons."""
 
 import re
+from collections.abc import Mapping
 
 from tff_finance.report.catalogue import Words, mark
 
@@ -110,10 +111,26 @@ _SETTINGS = {
     ),
     "training.fed_sgd_validate_every": mark("FedSGD rounds between two validations"),
     "runtime": mark("Where computations ran"),
+    "task": mark("Task"),
+    "dataset": mark("Table"),
+    "files": mark("Files"),
+    "contract": mark("Contract"),
+    "contract_sha256": mark("SHA-256 of the contract"),
+    "partition": mark("Partition"),
+    "split": mark("Split"),
+    "preparation": mark("Preparation of the table"),
+    "clusters": mark("Rows that belong together"),
+    "class_weights": mark("Class weights"),
+    "resamples": mark("Bootstrap resamples"),
 }
 
 _VALUES = {
     "bank_case_study": mark("Bank case study"),
+    "comparison": mark("Comparison on real tables"),
+    "risk": mark("credit risk"),
+    "marketing": mark("marketing"),
+    "fraud": mark("fraud"),
+    "own tables": mark("institutions' own tables"),
     "market": mark("market: large banks, each with its own segment"),
     "scarce_labels": mark("scarce labels: small banks that differ mildly"),
     "examples": mark("by its training rows"),
@@ -135,6 +152,8 @@ _REMARKS = (
     mark("not reached in %(missed)s of %(seeds)s seeds"),
     mark("too few test rows for an interval: %(rows)s, %(positives)s positive"),
     mark("one seed gives no interval"),
+    mark("no interval over test rows is computed for this value"),
+    mark("one seed has no spread"),
     mark("undefined"),
     mark("type signature"),
     mark("encoded rows, uploaded once"),
@@ -178,6 +197,8 @@ def setting_value(value: object, words: Words) -> str:
     """A setting's value."""
     if isinstance(value, list):
         return words.say(", ").join(setting_value(item, words) for item in value)
+    if isinstance(value, Mapping):
+        return " ".join(str(item) for item in value.values() if item)
     text = str(value)
     if text in METHODS:
         return method(text, words)

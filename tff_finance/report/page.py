@@ -20,8 +20,9 @@ from tff_finance.report.comparison_section import (
 )
 from tff_finance.report.content import Picture, Section, Study
 from tff_finance.report.distribution_section import distribution_section
-from tff_finance.report.findings import Tile, findings, tiles
+from tff_finance.report.findings import Tile, findings, tiles, tiles_note
 from tff_finance.report.learning_section import learning_section
+from tff_finance.report.real_sections import market_section, own_rows_section
 from tff_finance.report.rendering import Drawing
 from tff_finance.report.results_sections import gain_section, headline_section
 from tff_finance.report.score_curves import ScoreHistograms
@@ -41,6 +42,7 @@ class Part:
         anchor: Its place in links.
         title: Its heading; empty if it is the only one.
         tiles: Numbers to see at first sight.
+        tiles_note: What they are.
         findings: The summary in plain language.
         sections: Figures and tables.
     """
@@ -48,6 +50,7 @@ class Part:
     anchor: str
     title: str
     tiles: Sequence[Tile]
+    tiles_note: str
     findings: Sequence[str]
     sections: Sequence[Section]
 
@@ -100,6 +103,7 @@ def build_page(
                 anchor=f"{study.key}part",
                 title=title,
                 tiles=tiles(study, words),
+                tiles_note=tiles_note(study, words),
                 findings=findings(study, words),
                 sections=_sections(study, words),
             )
@@ -185,9 +189,11 @@ def render_page(
 
 def _sections(study: Study, words: Words) -> list[Section]:
     histograms = ScoreHistograms(study.record.histograms)
+    opening = [headline_section, gain_section]
+    if study.is_of_real_tables:
+        opening = [market_section, own_rows_section]
     sections = [
-        headline_section(study, words),
-        gain_section(study, words),
+        *[section(study, words) for section in opening],
         bank_section(study, words),
         learning_section(study, words),
         score_section(study, histograms, words),

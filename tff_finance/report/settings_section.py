@@ -6,8 +6,11 @@ from typing import Any
 import pandas as pd
 
 from tff_finance.report import labels
-from tff_finance.report.catalogue import Words
+from tff_finance.report.catalogue import Words, mark
 from tff_finance.report.content import Section, Study, Table
+
+# What a summary says of values that no bootstrap was made for.
+NOT_COMPUTED = mark("no interval over test rows is computed for this value")
 
 
 def settings_section(study: Study, words: Words) -> Section:
@@ -15,9 +18,18 @@ def settings_section(study: Study, words: Words) -> Section:
     say = words.say
     undefined = list(_undefined(study))
     notes, tables = [], [_settings_table(study, words)]
-    if not undefined:
+    if study.is_of_real_tables:
+        notes.append(
+            say(
+                "Intervals over test rows are computed for accuracy, AUC, average "
+                "precision, log loss and Brier score, on all banks' rows and on own "
+                "rows; other values stand without."
+            )
+        )
+        undefined = [row for row in undefined if row["reason"] != NOT_COMPUTED]
+    if not undefined and not study.is_of_real_tables:
         notes.append(say("Every value on this page is defined."))
-    elif len(study.summary["seeds"]) == 1:
+    elif len(study.summary["seeds"]) == 1 and not study.is_of_real_tables:
         # The reason of nearly all; as a table it would be longer than the page.
         notes.append(say("No value of this run has an interval: it has one seed."))
         undefined = [row for row in undefined if not row["interval_only"]]
@@ -26,14 +38,22 @@ def settings_section(study: Study, words: Words) -> Section:
     return Section(
         anchor=f"{study.key}settings",
         title=say("Settings, seeds and versions"),
-        paragraphs=[
-            say(
-                "The same settings and seeds give the same numbers on one machine. A "
-                "seed redraws customers, split, initial model and order of batches."
-            )
-        ],
+        paragraphs=[_what_seeds_do(study, words)],
         tables=tables,
         notes=notes,
+    )
+
+
+def _what_seeds_do(study: Study, words: Words) -> str:
+    if study.is_of_real_tables:
+        return words.say(
+            "The same settings and seeds give the same numbers on one machine. A seed "
+            "draws split, initial model and order of batches, and the partition as "
+            "far as it is left to chance."
+        )
+    return words.say(
+        "The same settings and seeds give the same numbers on one machine. A "
+        "seed redraws customers, split, initial model and order of batches."
     )
 
 
@@ -108,7 +128,7 @@ def _undefined(study: Study) -> Iterator[dict[str, Any]]:
             cells += [(scope, bank, cell) for bank, cell in summary[scope].items()]
         for scope, bank, metrics in cells:
             for metric, value in metrics.items():
-                if value["mean"] is None or value["ci95"] is None:
+                if value["mean"] is None or value.get("ci95") is None:
                     yield {
                         "method": method,
                         "rows": scope,

@@ -9,7 +9,7 @@ import functools
 
 from tff_finance.metrics.derived import METRICS
 from tff_finance.metrics.fraud import CARD_METRICS, PAYMENT_METRICS
-from tff_finance.records.config import TrainingConfig
+from tff_finance.records.config import TASK_TRAINING
 from tff_finance.tasks.mlp import build_mlp
 from tff_finance.tasks.task import Task
 
@@ -19,7 +19,7 @@ build_fraud_model = functools.partial(build_mlp, name="fraud")
 FRAUD = Task(
     name="fraud",
     build_model=build_fraud_model,
-    training=TrainingConfig(client_learning_rate=0.3, batch_size=128),
+    training=TASK_TRAINING["fraud"],
     business_metrics=(METRICS["average_precision"], METRICS["recall_at_fpr_1"]),
     payment_metrics=PAYMENT_METRICS,
     card_metrics=CARD_METRICS,

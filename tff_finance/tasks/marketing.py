@@ -8,7 +8,7 @@ import functools
 
 from tff_finance.metrics.campaign import campaign_metrics
 from tff_finance.metrics.derived import METRICS
-from tff_finance.records.config import TrainingConfig
+from tff_finance.records.config import TASK_TRAINING
 from tff_finance.tasks.mlp import build_mlp
 from tff_finance.tasks.task import Task
 
@@ -18,6 +18,6 @@ build_marketing_model = functools.partial(build_mlp, name="marketing")
 MARKETING = Task(
     name="marketing",
     build_model=build_marketing_model,
-    training=TrainingConfig(client_learning_rate=0.1, batch_size=128),
+    training=TASK_TRAINING["marketing"],
     business_metrics=(METRICS["lift_at_10"], *campaign_metrics()),
 )

@@ -9,7 +9,7 @@ import functools
 
 from tff_finance.metrics.credit import credit_metrics
 from tff_finance.metrics.derived import METRICS
-from tff_finance.records.config import TrainingConfig
+from tff_finance.records.config import TASK_TRAINING
 from tff_finance.tasks.mlp import build_mlp
 from tff_finance.tasks.task import Task
 
@@ -19,6 +19,6 @@ build_risk_model = functools.partial(build_mlp, name="risk")
 RISK = Task(
     name="risk",
     build_model=build_risk_model,
-    training=TrainingConfig(),
+    training=TASK_TRAINING["risk"],
     business_metrics=(METRICS["ks"], METRICS["gini"], *credit_metrics()),
 )

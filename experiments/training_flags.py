@@ -1,0 +1,115 @@
+"""Flags of every binary that compares methods: seeds, methods, training."""
+
+import dataclasses
+
+from absl import flags
+
+from tff_finance.records.config import (
+    DEFAULT_METHODS,
+    FIRST_REPORTED_SEED,
+    LEARNING_RATES,
+    METHODS,
+    OPTIMIZERS,
+    WEIGHTINGS,
+    TrainingConfig,
+)
+
+_SEEDS = flags.DEFINE_integer("seeds", 5, "Number of repetitions.", lower_bound=1)
+_FIRST_SEED = flags.DEFINE_integer(
+    "first_seed",
+    FIRST_REPORTED_SEED,
+    "First seed; the others follow. Seeds from 0 on had a part in the choice of "
+    "settings, seeds from 1000 on in the calibration.",
+    lower_bound=0,
+)
+_METHODS = flags.DEFINE_list(
+    "methods", list(DEFAULT_METHODS), f"Methods to compare, of: {', '.join(METHODS)}."
+)
+# Each flag sets the field of TrainingConfig that it is named after.
+_TRAINING = (
+    flags.DEFINE_integer("rounds", None, "Most FedAvg rounds."),
+    flags.DEFINE_integer("local_epochs", None, "Epochs per FedAvg round."),
+    flags.DEFINE_integer("batch_size", None, "Rows of a local batch."),
+    flags.DEFINE_enum(
+        "client_optimizer", None, OPTIMIZERS, "Of local steps and the references."
+    ),
+    flags.DEFINE_float("client_learning_rate", None, "Of that optimizer."),
+    flags.DEFINE_enum(
+        "server_optimizer",
+        None,
+        OPTIMIZERS,
+        "Of fed_avg, fed_prox and scaffold; the methods named after one have it.",
+    ),
+    flags.DEFINE_float(
+        "server_learning_rate",
+        None,
+        "Of the server in all federated methods but fed_sgd. Default: the optimizer's.",
+    ),
+    flags.DEFINE_float("proximal_mu", None, "Of fed_prox; 0 is fed_avg."),
+    flags.DEFINE_list(
+        "plateau_rates",
+        None,
+        "Learning rates to reduce where the validation loss stops falling, of: "
+        f"{', '.join(LEARNING_RATES)}.",
+    ),
+    flags.DEFINE_float("plateau_factor", None, "What such a rate is multiplied by."),
+    flags.DEFINE_integer(
+        "plateau_patience", None, "Rounds without better validation loss before that."
+    ),
+    flags.DEFINE_float("plateau_minimum", None, "No rate is reduced below it."),
+    flags.DEFINE_enum("weighting", None, WEIGHTINGS, "Weight of a bank's update."),
+    flags.DEFINE_list("hidden_units", None, "Widths of the hidden layers."),
+    flags.DEFINE_integer("fed_sgd_rounds", None, "Most FedSGD rounds."),
+    flags.DEFINE_integer(
+        "fed_sgd_patience", None, "The patience of FedSGD, whose rounds are steps."
+    ),
+    flags.DEFINE_integer(
+        "fed_sgd_validate_every", None, "FedSGD rounds between two validations."
+    ),
+    flags.DEFINE_float("fed_sgd_learning_rate", None, "Of FedSGD's server step."),
+    flags.DEFINE_integer("max_epochs", None, "Most epochs of local and centralized."),
+    flags.DEFINE_integer(
+        "patience",
+        None,
+        "Rounds or epochs without better validation loss before FedAvg, local and "
+        "centralized stop.",
+    ),
+)
+
+
+def seeds() -> tuple[int, ...]:
+    """The seeds that are asked for."""
+    return tuple(range(_FIRST_SEED.value, _FIRST_SEED.value + _SEEDS.value))
+
+
+def methods() -> tuple[str, ...]:
+    """The methods that are asked for."""
+    return tuple(_METHODS.value)
+
+
+def training(defaults: TrainingConfig) -> TrainingConfig:
+    """Training as asked for.
+
+    Args:
+        defaults: Of flags that aren't given.
+
+    Returns:
+        The settings.
+
+    Raises:
+        ValueError: If a setting makes no sense.
+    """
+    given = {f.name: f.value for f in _TRAINING if f.value is not None}
+    if "hidden_units" in given:
+        given["hidden_units"] = _widths(given["hidden_units"])
+    if "plateau_rates" in given:
+        given["plateau_rates"] = tuple(given["plateau_rates"])
+    return dataclasses.replace(defaults, **given)
+
+
+def _widths(given: list[str]) -> tuple[int, ...]:
+    if not all(width.isdigit() for width in given):
+        raise ValueError(
+            f"`hidden_units` must be whole numbers such as 32,16; got {given}."
+        )
+    return tuple(int(width) for width in given)

@@ -1,0 +1,46 @@
+"""Settings of a comparison: round trip, and what is refused."""
+
+import json
+
+import pytest
+
+from tff_finance.records.comparison_config import ComparisonConfig, DataFile
+from tff_finance.records.config import TrainingConfig
+
+
+def config(**options):
+    defaults = {
+        "task": "risk",
+        "dataset": "taiwan",
+        "files": (DataFile(name="a.csv", sha256="0" * 64, institution="a"),),
+        "contract": "c",
+        "contract_sha256": "1" * 64,
+        "split": "shuffled:0.6,0.2,0.2",
+        "seeds": (1, 2),
+        "methods": ("local", "fed_avg"),
+        "training": TrainingConfig(hidden_units=(8, 4)),
+    }
+    return ComparisonConfig(**defaults | options)
+
+
+def test_json_gives_an_equal_config_back():
+    mapping = config().to_mapping()
+    assert json.loads(json.dumps(mapping)) == mapping
+    assert ComparisonConfig.from_mapping(mapping) == config()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("task", "weather"),
+        ("class_weights", "some"),
+        ("resamples", 99),
+        ("methods", ("local", "local")),
+        ("methods", ("magic",)),
+        ("seeds", ()),
+        ("runtime", "moon"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        config(**{name: value})

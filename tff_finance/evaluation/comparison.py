@@ -1,0 +1,59 @@
+"""A comparison of methods on real tables: public ones, or institutions' own."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tff_finance.datasets.contract import Contract
+from tff_finance.evaluation.study import RowIntervals, Study, run_study
+from tff_finance.institutions.table_source import TableSource
+from tff_finance.records.comparison_config import ComparisonConfig
+from tff_finance.records.run_folder import RunFolder
+from tff_finance.records.run_record import RunRecord
+from tff_finance.tasks.catalogue import TASKS
+
+EXPERIMENT = "comparison"
+
+
+def run_comparison(
+    config: ComparisonConfig,
+    source: TableSource,
+    contract: Contract,
+    *,
+    scenario: Mapping[str, Any],
+    report_progress: Callable[[str], None],
+    folder: RunFolder | None = None,
+) -> RunRecord:
+    """Trains and judges every method on the same rows, under every seed.
+
+    Must be called in an execution context (`runtime.local`). Intervals are over
+    test rows, see `docs/statistics.md`.
+
+    Args:
+        config: What to run.
+        source: The institutions' tables.
+        contract: That they satisfy.
+        scenario: What the data are; the record holds it.
+        report_progress: As for `run_study`.
+        folder: As for `run_study`.
+
+    Returns:
+        The record of the run.
+
+    Raises:
+        RunFailedError: As `run_study`.
+    """
+    task = TASKS[config.task]
+    study = Study(
+        experiment=EXPERIMENT,
+        config=config,
+        scenario=scenario,
+        contract=contract,
+        institutions=source.institutions,
+        task=task,
+        judged_by=task.metrics,
+        balanced=config.class_weights == "balanced",
+        row_intervals=RowIntervals(
+            resamples=config.resamples, clusters=config.clusters
+        ),
+    )
+    return run_study(study, report_progress=report_progress, folder=folder)

@@ -1,0 +1,398 @@
+"""A study: institutions, methods and seeds in, run record out.
+
+Under each seed the institutions' tables are made, then each method is fitted and
+judged. What differs between studies is where the tables come from.
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from tff_finance import checks
+from tff_finance.datasets.contract import Contract
+from tff_finance.evaluation.feature_means import feature_rows
+from tff_finance.evaluation.judging import judge
+from tff_finance.evaluation.method_suite import build_methods
+from tff_finance.evaluation.methods import Method
+from tff_finance.evaluation.row_intervals import bootstrap_rows
+from tff_finance.evaluation.test_scores import TestScores
+from tff_finance.institutions.examples import ExampleStore, InMemory
+from tff_finance.institutions.institution import Institution
+from tff_finance.institutions.shards import ShardFiles
+from tff_finance.metrics.derived import METRICS
+from tff_finance.metrics.score_histogram import ScoreHistogram
+from tff_finance.metrics.values import Metric
+from tff_finance.preprocessing.consortium import Consortium, encode_consortium
+from tff_finance.preprocessing.label_counts import federated_label_counts
+from tff_finance.preprocessing.statistics import exchanged_types
+from tff_finance.records.config import StudyConfig
+from tff_finance.records.run_folder import RunFolder, differences
+from tff_finance.records.run_record import (
+    InstitutionRow,
+    MetricRow,
+    RunRecord,
+    join_rows,
+)
+from tff_finance.records.versions import result_versions
+from tff_finance.tasks.risk import RISK
+from tff_finance.tasks.task import Task
+from tff_finance.training import communication
+from tff_finance.training.folder import TrainingFolder
+
+# Parts of a seed that no method has.
+_INSTITUTIONS = "institutions"
+_INTERVALS = "intervals"
+
+# Lies beside a method's record.
+_SCORES = "scores.npz"
+
+JudgeMore = Callable[
+    [TestScores, Sequence[Institution], str, int], tuple[MetricRow, ...]
+]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RowIntervals:
+    """Asks for intervals over test rows: of tables that no seed redraws.
+
+    Attributes:
+        resamples: Of the bootstrap.
+        clusters: Column of the institutions' tables whose equal values belong
+            together; empty if rows are independent.
+    """
+
+    resamples: int
+    clusters: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study:
+    """What is compared, and on which tables.
+
+    Attributes:
+        experiment: Named in the record.
+        config: What was asked for.
+        scenario: What the data are, as the record holds it.
+        contract: The columns that all institutions agreed on.
+        institutions: Their tables under a seed, satisfying the contract.
+        task: Gives the model.
+        judged_by: Metrics by name.
+        balanced: Whether both classes weigh the same in the loss of networks.
+        row_intervals: Intervals over test rows; None for data that a seed redraws.
+        judge_more: Further metrics of a method's test scores, such as those of
+            days; takes the scores, the institutions, the method and the seed.
+    """
+
+    experiment: str
+    config: StudyConfig
+    scenario: Mapping[str, Any]
+    contract: Contract
+    institutions: Callable[[int], Sequence[Institution]]
+    task: Task = RISK
+    judged_by: Mapping[str, Metric[ScoreHistogram]] = dataclasses.field(
+        default_factory=lambda: METRICS
+    )
+    balanced: bool = False
+    row_intervals: RowIntervals | None = None
+    judge_more: JudgeMore | None = None
+
+
+def run_study(
+    study: Study,
+    *,
+    report_progress: Callable[[str], None],
+    folder: RunFolder | None = None,
+) -> RunRecord:
+    """Trains and judges every method under every seed.
+
+    Must be called in an execution context (`runtime.local`).
+
+    Args:
+        study: What to run.
+        report_progress: Takes a line whenever a method is done.
+        folder: Takes each part that is done and the record so far after each
+            seed, and gives what an earlier process of the same run has done. To
+            be claimed by the caller. None keeps nothing.
+
+    Returns:
+        The record of the run.
+
+    Raises:
+        RunFailedError: If training diverges, or if a checkpoint or a part that is
+            done can't be used.
+    """
+    config = study.config
+    with (
+        _example_store(config.runtime, folder) as store,
+        _state_directory(folder) as state_directory,
+    ):
+        runner = _Runner(
+            study=study,
+            report_progress=report_progress,
+            folder=folder,
+            store=store,
+            state_directory=state_directory,
+        )
+        seeds: list[RunRecord] = []
+        for seed in config.seeds:
+            done, record = runner.run_seed(seed)
+            seeds.append(record)
+            # Where nothing is new, the folder's record may have later seeds as well.
+            if folder and (not done or seed == config.seeds[-1]):
+                folder.write_record(join_rows(seeds))
+    return join_rows(seeds)
+
+
+@contextlib.contextmanager
+def _example_store(runtime: str, folder: RunFolder | None) -> Iterator[ExampleStore]:
+    """By file where another process of this machine runs the rounds.
+
+    Workers may be on machines that don't see this one's files.
+    """
+    if runtime != "tff":
+        yield InMemory()
+    elif folder:
+        with folder.scratch() as directory:
+            yield ShardFiles(directory)
+    else:
+        with tempfile.TemporaryDirectory(prefix="tff_finance_") as name:
+            yield ShardFiles(pathlib.Path(name))
+
+
+@contextlib.contextmanager
+def _state_directory(folder: RunFolder | None) -> Iterator[pathlib.Path]:
+    """Where institutions keep state between rounds: with the run's checkpoints."""
+    if folder:
+        yield folder.institution_state
+    else:
+        with tempfile.TemporaryDirectory(prefix="tff_finance_") as name:
+            yield pathlib.Path(name)
+
+
+class _Runner:
+    """The study's parts: under each seed the institutions, then each method."""
+
+    def __init__(
+        self,
+        *,
+        study: Study,
+        report_progress: Callable[[str], None],
+        folder: RunFolder | None,
+        store: ExampleStore,
+        state_directory: pathlib.Path,
+    ) -> None:
+        self._study = study
+        self._report_progress = report_progress
+        self._folder = folder
+        self._store = store
+        self._state_directory = state_directory
+        self._header = _empty_record(study)
+        # Computations are built once for all seeds. The encoder's width may differ
+        # between seeds, where a rare category or a missing value occurs in one only.
+        self._methods: dict[tuple[int, float], list[Method]] = {}
+        self._scores: dict[str, TestScores] = {}
+
+    def run_seed(self, seed: int) -> tuple[bool, RunRecord]:
+        """Runs the parts that an earlier process hasn't finished.
+
+        Returns:
+            Whether it had finished them all, and the record of the seed.
+        """
+        intervals = (_INTERVALS,) if self._study.row_intervals else ()
+        names = (_INSTITUTIONS, *self._study.config.methods, *intervals)
+        records = {name: self._finished(seed, name) for name in names}
+        if all(records.values()):
+            return True, join_rows([record for record in records.values() if record])
+        institutions = self._study.institutions(seed)
+        consortium = encode_consortium(institutions, self._study.contract)
+        self._scores = {}
+        if not records[_INSTITUTIONS]:
+            records[_INSTITUTIONS] = self._finish(
+                seed, _INSTITUTIONS, self._describe(institutions, consortium, seed)
+            )
+        for method in self._methods_for(consortium):
+            done = records[method.name]
+            if not (done and self._has_scores(seed, method.name)):
+                record = self._run_method(method, institutions, consortium, seed)
+                records[method.name] = self._finish(seed, method.name, record)
+        if self._study.row_intervals:
+            record = self._intervals(institutions, consortium, seed)
+            records[_INTERVALS] = self._finish(seed, _INTERVALS, record)
+        return False, join_rows([record for record in records.values() if record])
+
+    def _finished(self, seed: int, name: str) -> RunRecord | None:
+        record = self._folder.finished(_part(seed, name)) if self._folder else None
+        if record:
+            self._check_same_run(record, _part(seed, name))
+        if record and name in self._study.config.methods:
+            self._report_progress(f"seed {seed}  {name:<17} was finished before")
+        return record
+
+    def _check_same_run(self, record: RunRecord, part: str) -> None:
+        """Refuses a part copied from another run's folder, or left by one."""
+        of = ("experiment", "config", "scenario", "preprocessing", "versions")
+        before, now = (
+            {name: getattr(one, name) for name in of} for one in (record, self._header)
+        )
+        if differing := differences(before, now):
+            raise checks.RunFailedError(
+                f"checkpoints/{part}/record is a part of another run: {differing[0]}. "
+                "Delete it to have this part run again."
+            )
+
+    def _finish(self, seed: int, name: str, record: RunRecord) -> RunRecord:
+        if self._folder:
+            self._folder.finish(_part(seed, name), record)
+        return record
+
+    def _methods_for(self, consortium: Consortium) -> list[Method]:
+        study = self._study
+        width = len(consortium.encoder.feature_names)
+        weight = 1.0
+        if study.balanced:
+            tables = [examples.train for examples in consortium.training]
+            weight = federated_label_counts(tables).balancing_weight
+        if (width, weight) not in self._methods:
+            self._methods[width, weight] = build_methods(
+                study.config.methods,
+                width,
+                study.config.training,
+                store=self._store,
+                num_institutions=len(consortium.training),
+                state_directory=self._state_directory,
+                task=study.task,
+                positive_weight=weight,
+            )
+        return self._methods[width, weight]
+
+    def _describe(
+        self, institutions: Sequence[Institution], consortium: Consortium, seed: int
+    ) -> RunRecord:
+        names = consortium.encoder.feature_names
+        label = self._study.contract.label
+        return dataclasses.replace(
+            self._header,
+            institutions=tuple(_institution_row(i, label, seed) for i in institutions),
+            features=tuple(feature_rows(consortium.training, names, seed=seed)),
+        )
+
+    def _run_method(
+        self,
+        method: Method,
+        institutions: Sequence[Institution],
+        consortium: Consortium,
+        seed: int,
+    ) -> RunRecord:
+        """Fits one method under one seed, then lets its models see the test rows."""
+        start = time.monotonic()
+        folder = None
+        if self._folder:
+            folder = TrainingFolder(run=self._folder, part=_part(seed, method.name))
+        fitted = method.fit(consortium.training, seed=seed, folder=folder)
+        judgement = judge(
+            fitted.scorers,
+            consortium.test,
+            seed=seed,
+            method=method.name,
+            judged_by=self._study.judged_by,
+        )
+        metrics = judgement.metrics
+        if self._study.row_intervals or self._study.judge_more:
+            scores = TestScores.of(fitted.scorers, consortium.test)
+            self._keep_scores(scores, seed, method.name)
+            if self._study.judge_more:
+                metrics += self._study.judge_more(
+                    scores, institutions, method.name, seed
+                )
+        rounds = max(run.rounds for run in fitted.runs)
+        seconds = time.monotonic() - start
+        self._report_progress(
+            f"seed {seed}  {method.name:<17} {rounds:>4} rounds  {seconds:5.1f} s"
+        )
+        return dataclasses.replace(
+            self._header,
+            metrics=metrics,
+            curves=fitted.curves,
+            runs=fitted.runs,
+            histograms=judgement.histograms,
+        )
+
+    def _keep_scores(self, scores: TestScores, seed: int, method: str) -> None:
+        self._scores[method] = scores
+        if self._folder:
+            scores.write(self._folder.beside(_part(seed, method), _SCORES))
+
+    def _has_scores(self, seed: int, method: str) -> bool:
+        """Whether a finished method's scores are there, if they are asked for."""
+        if not self._study.row_intervals:
+            return True
+        assert self._folder, "only a folder has finished parts"
+        path = self._folder.beside(_part(seed, method), _SCORES)
+        if path.exists():
+            self._scores[method] = TestScores.read(path)
+        return method in self._scores
+
+    def _intervals(
+        self,
+        institutions: Sequence[Institution],
+        consortium: Consortium,
+        seed: int,
+    ) -> RunRecord:
+        asked = self._study.row_intervals
+        assert asked
+        clusters = None
+        if asked.clusters:
+            clusters = {i.name: i.test[asked.clusters].to_numpy() for i in institutions}
+        rows = bootstrap_rows(
+            {name: self._scores[name] for name in self._study.config.methods},
+            consortium.test,
+            clusters=clusters,
+            seed=seed,
+            resamples=asked.resamples,
+        )
+        return dataclasses.replace(self._header, bootstraps=rows)
+
+
+def _part(seed: int, name: str) -> str:
+    return f"seed_{seed}/{name}"
+
+
+def _empty_record(study: Study) -> RunRecord:
+    """A record without rows: what was asked for, and of which data."""
+    received, sent = exchanged_types(study.contract)
+    return RunRecord(
+        experiment=study.experiment,
+        config=study.config.to_mapping(),
+        scenario=dict(study.scenario),
+        preprocessing={
+            "bytes_down": sum(map(communication.type_bytes, received)),
+            "bytes_up": sum(map(communication.type_bytes, sent)),
+            "source": f"{communication.SOURCE}, for each institution, once",
+        },
+        versions=result_versions(),
+        institutions=(),
+        metrics=(),
+        curves=(),
+        runs=(),
+        histograms=(),
+    )
+
+
+def _institution_row(institution: Institution, label: str, seed: int) -> InstitutionRow:
+    tables = (institution.train, institution.validation, institution.test)
+    everything = pd.concat([table[label] for table in tables])
+    return InstitutionRow(
+        seed=seed,
+        institution=institution.name,
+        train_rows=len(institution.train),
+        validation_rows=len(institution.validation),
+        test_rows=len(institution.test),
+        test_positives=int(institution.test[label].sum()),
+        positive_rate=float(everything.mean()),
+    )
