@@ -70,6 +70,11 @@ def usage():
         "fed_sgd_rounds",
         "hidden_units",
         "weighting",
+        "runtime",
+        "workers",
+        "on_worker_failure",
+        "shared_storage",
+        "insecure_network",
     ],
 )
 def test_help_prints_the_flags_without_tensorflow(usage, flag):
