@@ -139,7 +139,7 @@ class LocalTraining:
         """
         step = self._build_step(trainable, non_trainable, ())
         start = LocalTrainingResult(
-            trainable, optimizer_state, tf.constant(0.0), tf.constant(0)
+            trainable, optimizer_state, tf.constant(0.0, tf.float64), tf.constant(0)
         )
 
         def train_member(number: tf.Tensor) -> T:
