@@ -19,6 +19,7 @@ from tff_finance.records.config import CaseStudyConfig
 if TYPE_CHECKING:
     from tff_finance.datasets.scenarios import Scenario
 
+flags.adopt_module_key_flags(runtime_flags)  # so that --help shows them
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for summary.json and record/; made if missing."
 )

@@ -20,6 +20,7 @@ from tff_finance.records.run_folder import RunFolder
 if TYPE_CHECKING:
     from tff_finance.datasets.scenarios import Scenario
 
+flags.adopt_module_key_flags(runtime_flags)  # so that --help shows them
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder; made if missing.")
 _SCENARIO = flags.DEFINE_enum(
     "scenario", "market", ["market", "scarce_labels"], "Scenario to sweep."

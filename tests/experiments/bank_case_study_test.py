@@ -73,6 +73,11 @@ def usage():
         "server_optimizer",
         "proximal_mu",
         "plateau_rates",
+        "runtime",
+        "workers",
+        "on_worker_failure",
+        "shared_storage",
+        "insecure_network",
     ],
 )
 def test_help_prints_the_flags_without_tensorflow(usage, flag):

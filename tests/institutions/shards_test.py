@@ -84,6 +84,17 @@ def test_a_group_holds_its_members_and_no_files_that_are_not_theirs(tmp_path):
     np.testing.assert_array_equal(element["institution"], [b"bank_4"])
 
 
+def test_a_group_keeps_the_files_of_its_members(tmp_path):
+    store = ShardFiles(tmp_path, grouped=True)
+    (group,) = store.groups([store.client_dataset(examples(5))], 1)
+    gc.collect()
+    (element,) = group
+    assert tf.io.gfile.exists(element["files"][0, 0].numpy())
+    del group
+    gc.collect()
+    assert not list(tmp_path.iterdir())
+
+
 def test_sums_are_over_all_shards(tmp_path):
     table = examples(50)
     names = write_shards([table], tmp_path, rows_per_shard=8)

@@ -1,5 +1,6 @@
 """Workers that are killed or hang in the middle of a round, with real processes."""
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import os
@@ -229,6 +230,30 @@ def test_retry_gives_up_at_last(sites, folder):
         folder.sum_of_rows(clients())
 
 
+def test_what_ends_its_worker_every_time_ends_the_run(sites, folder, monkeypatch):
+    """Else a worker that is started again for each trial would keep it going on."""
+    monkeypatch.setattr(crew, "_MOST_LOSSES", 2)
+
+    def kill_and_start_again():
+        sites[1].kill()
+        sites[1].start()
+
+    def kill_twice():
+        kill_and_start_again()
+        with folder.when_begun("bank_b", sites[1].kill):
+            pass
+
+    folder.let_end("bank_a")
+    with (
+        context(sites, on_failure="retry"),
+        folder.when_begun("bank_b", kill_twice),
+        pytest.raises(
+            crew.WorkerFailedError, match=r"\(bank_b\) was lost.*ended 2 workers"
+        ),
+    ):
+        folder.sum_of_rows(clients())
+
+
 def test_with_shared_storage_another_worker_does_it(sites, folder, caplog):
     def kill():
         sites[1].kill()
@@ -240,7 +265,9 @@ def test_with_shared_storage_another_worker_does_it(sites, folder, caplog):
         folder.when_begun("bank_b", kill),
     ):
         assert folder.sum_of_rows(clients()) == 11
-    assert f"localhost:{sites[0].port} (bank_a) does its part" in caplog.text
+        assert folder.sum_of_rows(clients()) == 11
+    said = f"localhost:{sites[0].port} (bank_a) does its part"
+    assert caplog.text.count(said) == 1
 
 
 def test_a_worker_started_again_between_rounds_has_forgotten_all(sites, folder):
@@ -276,6 +303,29 @@ def test_a_hanging_worker_holds_up_nobody_who_leaves(sites, folder):
 def _interrupt(site):
     site.stop()
     os.kill(os.getpid(), signal.SIGINT)
+
+
+class Prepared:
+    """Stands in for a worker whose results come when they are told to."""
+
+    def __init__(self, port):
+        self.address = WorkerAddress(host="localhost", port=port)
+        self.lost = None
+        self.result = concurrent.futures.Future()
+
+    def submit(self, *_):
+        return self.result
+
+
+def test_results_have_the_order_of_the_shares():
+    """Not that in which they come: sums would differ in their last bits."""
+    slow, fast = Prepared(1), Prepared(2)
+    fast.result.set_result("fast")
+    timer = threading.Timer(0.2, slow.result.set_result, ["slow"])
+    timer.start()
+    shares = [crew.Share(worker=worker, data=[0]) for worker in (slow, fast)]
+    assert crew.Crew([slow, fast]).run(None, None, shares) == ["slow", "fast"]
+    timer.join()
 
 
 def test_loss_is_noticed_within_30_seconds():

@@ -419,8 +419,33 @@ def test_errors_of_a_computation_are_passed_on(nameless):
     def add(data):
         return tff.federated_sum(tff.federated_map(only_one, data))
 
+    said = rf"Worker {nameless[1].target} .* can't do its part: .*more than one element"
+    data = [tf.data.Dataset.range(n, output_type=tf.int32) for n in (1, 2)]
     with (
         workers.execution_context(nameless),
-        pytest.raises(Exception, match="more than one element"),
+        pytest.raises(checks.RunFailedError, match=said),
     ):
-        add([tf.data.Dataset.range(2, output_type=tf.int32)])
+        add(data)
+
+
+def test_no_proxy_is_asked_for_what_is_on_this_machine(nameless, monkeypatch):
+    """gRPC would; then rows of localhost's institutions went to another machine."""
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    data = [tf.data.Dataset.range(n, output_type=tf.int32) for n in (3, 4)]
+    with (
+        worker_process.serving(worker_process.free_port()),
+        workers.execution_context(nameless),
+    ):
+        assert sum_of_totals(data) == 3 + 6
+
+
+def test_tensorflow_does_not_warn_of_retracing(nameless, caplog, monkeypatch):
+    """Parts of several computations are no retraces of one."""
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)
+    with workers.execution_context(nameless):
+        for _ in range(3):
+            rounds(fed_avg(), clients(SIZES))
+    assert "retracing" not in caplog.text

@@ -115,6 +115,14 @@ def run(store, client_data, all_data, rounds):
     )
 
 
+def test_rounds_are_counted_from_0():
+    """A resumed run would else draw the cohorts of other rounds."""
+    asked, data = [], [InMemory().client_dataset(examples(0))]
+    with in_process.execution_context():
+        run(InMemory(), lambda number: asked.append(number) or data, data, 3)
+    assert asked == [0, 1, 2]
+
+
 def test_groups_of_a_cohort_train_as_its_institutions(tmp_path):
     tables = [examples(i) for i in range(10)]
     cohorts = UniformCohorts(population=10, size=5, seed=2)

@@ -26,7 +26,8 @@ class LocalTrainingResult(NamedTuple):
     Attributes:
         trainable: Trainable weights after the last step.
         optimizer_state: Of the local optimizer after the last step.
-        loss_sum: Sum over steps of the batch's mean loss times its rows.
+        loss_sum: Sum over steps of the batch's mean loss times its rows, float64[]:
+            of a hundred million rows, float32 would lose the last ones.
         num_steps: Steps taken, int32[].
     """
 
@@ -103,7 +104,7 @@ class LocalTraining:
             What `finish` returns.
         """
         start = LocalTrainingResult(
-            trainable, optimizer_state, tf.constant(0.0), tf.constant(0)
+            trainable, optimizer_state, tf.constant(0.0, tf.float64), tf.constant(0)
         )
 
         step = self._build_step(trainable, non_trainable, rule_state, shared)
@@ -140,7 +141,7 @@ class LocalTraining:
         """
         step = self._build_step(trainable, non_trainable, (), ())
         start = LocalTrainingResult(
-            trainable, optimizer_state, tf.constant(0.0), tf.constant(0)
+            trainable, optimizer_state, tf.constant(0.0, tf.float64), tf.constant(0)
         )
 
         def train_member(number: tf.Tensor) -> T:
@@ -197,10 +198,10 @@ class LocalTraining:
             optimizer_state, weights = self.optimizer.next(
                 current.optimizer_state, current.trainable, gradient
             )
-            batch_rows = tf.cast(tf.shape(batch.y)[0], tf.float32)
-            loss_sum = current.loss_sum + estimate.loss * batch_rows
+            batch_rows = tf.cast(tf.shape(batch.y)[0], tf.float64)
+            loss = tf.cast(estimate.loss, tf.float64) * batch_rows
             return LocalTrainingResult(
-                weights, optimizer_state, loss_sum, current.num_steps
+                weights, optimizer_state, current.loss_sum + loss, current.num_steps
             )
 
         return step

@@ -76,7 +76,7 @@ def client_result(
 
     Args:
         update: One tensor per trainable weight.
-        loss_sum: Sum of losses over rows and epochs, float32[].
+        loss_sum: Sum of losses over rows and epochs, float32[] or float64[].
         num_rows: Rows of the institution, int32[].
         epochs: How often each row counts in `loss_sum`.
         weighting: By examples or uniform.

@@ -114,6 +114,10 @@ class ShardFiles:
         self._names: weakref.WeakKeyDictionary[tf.data.Dataset, ShardNames] = (
             weakref.WeakKeyDictionary()
         )
+        # A group's files must outlive it.
+        self._members: weakref.WeakKeyDictionary[
+            tf.data.Dataset, Sequence[tf.data.Dataset]
+        ] = weakref.WeakKeyDictionary()
 
     def element_type(self, num_features: int) -> tff.Type:
         """Names of files; their width is the model's."""
@@ -135,12 +139,13 @@ class ShardFiles:
         """As `GroupStore.groups`."""
         checks.check_at_least("size", size, 1)
         starts = range(0, len(datasets), size)
-        return [
-            tf.data.Dataset.from_tensors(
-                _stacked([self._names[d] for d in datasets[start : start + size]])
-            )
-            for start in starts
-        ]
+        return [self._group(datasets[start : start + size]) for start in starts]
+
+    def _group(self, members: Sequence[tf.data.Dataset]) -> tf.data.Dataset:
+        names = _stacked([self._names[member] for member in members])
+        group = tf.data.Dataset.from_tensors(names)
+        self._members[group] = members
+        return group
 
 
 def _stacked(members: Sequence[ShardNames]) -> ShardNames:

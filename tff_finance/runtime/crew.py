@@ -1,5 +1,6 @@
 """The workers of a run: parallel work, and what to do when one of them is lost."""
 
+import collections
 import concurrent.futures
 import dataclasses
 import logging
@@ -7,15 +8,18 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import grpc
 import tensorflow_federated as tff
 
 from tff_finance import checks
 from tff_finance.runtime import attendance
 from tff_finance.runtime.remote_worker import RemoteWorker, has_answered
 from tff_finance.runtime.worker_list import FailurePolicy
-from tff_finance.runtime.worker_session import WorkerLostError
+from tff_finance.runtime.worker_session import WorkerLostError, in_one_line
 
 _POLL_SECONDS = 0.2
+# What ends every worker that tries it, as by its size, isn't tried for ever.
+_MOST_LOSSES = 5
 _REMEDY = "Start it again, then this run with the same flags: it goes on where it was."
 
 Running = dict["concurrent.futures.Future[Any]", int]
@@ -30,7 +34,7 @@ class Share:
 
 
 class WorkerFailedError(checks.RunFailedError):
-    """A worker was lost, and the policy knows no way to go on without it."""
+    """A worker couldn't do its part, and the policy knows no way to go on."""
 
 
 class Crew:
@@ -43,7 +47,7 @@ class Crew:
         self.workers = tuple(workers)
         self.missed = {worker.address.target: 0 for worker in self.workers}
         self._policy = policy or FailurePolicy()
-        self._skipped: set[RemoteWorker] = set()
+        self._told: set[RemoteWorker] = set()  # whose loss has been said
 
     def await_start(self) -> None:
         """Waits until every worker has answered.
@@ -81,10 +85,12 @@ class Crew:
 
         Raises:
             WorkerFailedError: If a worker is lost and its share can neither be
-                skipped nor done again.
+                skipped nor done again, if the share was the loss of several, or
+                if the computation fails.
         """
         results: dict[int, Any] = {}
         left = dict(enumerate(shares))
+        losses: collections.Counter[int] = collections.Counter()
         while left := self._assign(left):
             running: Running = {
                 share.worker.submit(computation, broadcast, share.data): number
@@ -92,6 +98,14 @@ class Crew:
             }
             results |= self._collect(running, left)
             left = {n: share for n, share in left.items() if n not in results}
+            losses.update(left.keys())
+            for number, share in left.items():
+                if losses[number] >= _MOST_LOSSES:
+                    raise WorkerFailedError(
+                        f"{_obituary(share.worker)}. One part of a round has ended "
+                        f"{losses[number]} workers: see what does, such as its memory. "
+                        f"{_REMEDY}"
+                    )
         if shares and not results:
             raise WorkerFailedError(
                 "No worker is left that could do any part of the round: "
@@ -122,15 +136,13 @@ class Crew:
         worker, policy = share.worker, self._policy
         self._check_may_go_on(worker)
         if policy.on_failure == "skip":
-            if worker not in self._skipped:
-                _log(f"{_obituary(worker)}; goes on without its institutions")
-            self._skipped.add(worker)
+            self._tell(worker, "goes on without its institutions")
             self.missed[worker.address.target] += 1
             return None
         living = [other for other in self.workers if not other.lost]
         if policy.shared_storage and living:
             substitute = living[number % len(living)]
-            _log(f"{_obituary(worker)}; {substitute.address} does its part")
+            self._tell(worker, f"{substitute.address} does its part")
             return substitute
         self._await_return(worker)
         return worker
@@ -158,8 +170,14 @@ class Crew:
         self._welcome(worker)
 
     def _welcome(self, worker: RemoteWorker) -> None:
-        self._skipped.discard(worker)
+        self._told.discard(worker)
         _log(f"worker {worker.address} is back")
+
+    def _tell(self, worker: RemoteWorker, what_now: str) -> None:
+        """Says once of a loss what follows, however many rounds do."""
+        if worker not in self._told:
+            self._told.add(worker)
+            _log(f"{_obituary(worker)}; {what_now}")
 
     def _collect(self, running: Running, shares: dict[int, Share]) -> dict[int, Any]:
         """Waits for the end of all that runs; the results of those that lived."""
@@ -179,6 +197,11 @@ class Crew:
                     worker.give_up(worker.lost or str(error))
                     # Said at once, however long the others will take.
                     self._check_may_go_on(worker)
+                except grpc.RpcError as error:
+                    raise WorkerFailedError(
+                        f"Worker {shares[number].worker.address} can't do its part: "
+                        f"{in_one_line(error)}"
+                    ) from error
             if running and time.monotonic() >= next_probe:
                 self._probe({shares[number].worker for number in running.values()})
                 next_probe = time.monotonic() + self._policy.probe_every

@@ -37,7 +37,7 @@ def build_program(computation: tff.framework.ConcreteComputation) -> Program:
             `<S@SERVER, {D*}@CLIENTS> -> X@SERVER` and `{D*}@CLIENTS -> X@SERVER`.
 
     Returns:
-        The program; it is traced when it is first run.
+        The program; a round is traced when it is first run.
 
     Raises:
         NotInProcessError: If it has another form, aggregates securely, or holds
@@ -78,7 +78,11 @@ def _plain(
     if any(spec.dtype == tf.variant for spec in (*specs, *_result_specs(computation))):
         raise NotInProcessError("it takes or returns sequences without a placement.")
     function = flat_function(computation)
-    run = tf.function(function, input_signature=[specs], autograph=False)
+    # Traced here: TensorFlow takes first calls of several for needless retracing of
+    # one, and warns.
+    run = tf.function(
+        function, input_signature=[specs], autograph=False
+    ).get_concrete_function()
     flatten, pack = values.build_flattener(parameter), values.build_packer(result_type)
     return lambda argument: pack(run(flatten(argument)))
 

@@ -143,9 +143,16 @@ def _finish(
     zero, merge = _traced(form.zero), _traced(form.merge)
     report, update = flat_function(form.report), flat_function(form.update)
 
-    @tf.function(autograph=False)
+    specs = [
+        values.tensor_specs(server),
+        values.tensor_specs(form.zero.type_signature.result),
+    ]
+
+    @tf.function(input_signature=specs, autograph=False)
     def end(state: list[tf.Tensor], total: list[tf.Tensor]) -> list[tf.Tensor]:
         return update([*state, *report(total)])
+
+    ended = end.get_concrete_function()
 
     def finish(state: Any, partials: Sequence[Any]) -> Any:
         # In the order of the workers, so that the same round has the same sum.
@@ -153,7 +160,7 @@ def _finish(
         total = totals[0]
         for another in totals[1:]:
             total = merge([*total, *another])
-        return pack(end(flatten(state), total)[first:])
+        return pack(ended(flatten(state), total)[first:])
 
     return finish
 
@@ -162,6 +169,7 @@ def _traced(
     computation: tff.framework.ConcreteComputation,
 ) -> Callable[[list[tf.Tensor]], list[tf.Tensor]]:
     specs = values.tensor_specs(computation.type_signature.parameter)
+    # Traced here for the reason that `programs` gives.
     return tf.function(
         flat_function(computation), input_signature=[specs], autograph=False
-    )
+    ).get_concrete_function()

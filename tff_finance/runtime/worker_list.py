@@ -118,7 +118,7 @@ def with_owners(
 
     Args:
         workers: If they don't name institutions, these are dealt out in order,
-            ceil(institutions / workers) to each as long as there are enough.
+            as `shares` does.
         institutions: All that take part.
 
     Returns:

@@ -99,7 +99,8 @@ def _check_free(port: int) -> None:
 def _await_ready(process: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     with grpc.insecure_channel(
-        f"localhost:{port}", [("grpc.max_reconnect_backoff_ms", 200)]
+        f"localhost:{port}",
+        [("grpc.max_reconnect_backoff_ms", 200), ("grpc.enable_http_proxy", 0)],
     ) as channel:
         ready = grpc.channel_ready_future(channel)
         try:

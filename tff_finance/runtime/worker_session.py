@@ -18,6 +18,8 @@ CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    # gRPC sends even what is for localhost to the proxy that http_proxy names.
+    ("grpc.enable_http_proxy", 0),
 )
 
 CONNECTION_CODES = (
@@ -70,7 +72,7 @@ class WorkerSession:
             call: Any = error
             if call.code() not in CONNECTION_CODES:
                 raise
-            raise WorkerLostError(_in_one_line(call)) from error
+            raise WorkerLostError(in_one_line(call)) from error
         except ValueError as error:
             if "closed channel" in str(error):  # `abandon` came first
                 raise WorkerLostError("the connection was given up") from error
@@ -167,6 +169,7 @@ class _Stub(tff.framework.RemoteExecutorGrpcStub):
         return None
 
 
-def _in_one_line(call: Any) -> str:
+def in_one_line(call: Any) -> str:
+    """Status and details of a failed call, for messages."""
     details = (call.details() or "").partition("\n")[0]
     return f"{call.code().name}: {details}"
