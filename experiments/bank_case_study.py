@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from experiments import command_line, resume, runtime_flags, training_flags
+from experiments import (
+    command_line,
+    resume,
+    runtime_flags,
+    study_flags,
+    training_flags,
+)
 from tff_finance.records import files
 from tff_finance.records.config import CaseStudyConfig
 
@@ -75,8 +81,8 @@ def _config(runtime: str) -> CaseStudyConfig:
                 if _HETEROGENEITY.value is None
                 else _HETEROGENEITY.value
             ),
-            seeds=training_flags.seeds(),
-            methods=training_flags.methods(),
+            seeds=study_flags.seeds(),
+            methods=study_flags.methods(),
             training=training_flags.training(scenario.training),
             runtime=runtime,
         )

@@ -14,6 +14,14 @@ RUNTIMES = ("in_process", "tff", "workers")
 FIRST_REPORTED_SEED = 100
 Config = TypeVar("Config", bound="StudyConfig")
 METHODS = ("local", "fed_avg", "fed_sgd", "centralized", "gradient_boosting")
+# Why a method leaves no network that all institutions share.
+WITHOUT_GLOBAL_NETWORK: Mapping[str, str] = MappingProxyType(
+    {
+        "local": "trains a model for each institution",
+        "gradient_boosting": "trains no network",
+    }
+)
+GLOBAL_NETWORK_METHODS = tuple(m for m in METHODS if m not in WITHOUT_GLOBAL_NETWORK)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
