@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from experiments import command_line, resume, runtime_flags, training_flags
+from experiments import (
+    command_line,
+    resume,
+    runtime_flags,
+    study_flags,
+    training_flags,
+)
 from tff_finance.records import files
 from tff_finance.records.config import CaseStudyConfig
 
 if TYPE_CHECKING:
     from tff_finance.datasets.scenarios import Scenario
 
-flags.adopt_module_key_flags(runtime_flags)  # so that --help shows them
+# So that --help lists them too.
+for _module in (study_flags, training_flags, runtime_flags, resume):
+    flags.adopt_module_key_flags(_module)
+
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for summary.json and record/; made if missing."
 )
@@ -35,9 +44,6 @@ _HETEROGENEITY = flags.DEFINE_float(
     None,
     "How much the banks' customers differ, 0 (alike) to 1. Default: the scenario's.",
 )
-
-# So that --help lists them too.
-flags.adopt_module_key_flags(training_flags)
 
 
 def main() -> None:
@@ -79,8 +85,8 @@ def _config(runtime: str) -> CaseStudyConfig:
                 if _HETEROGENEITY.value is None
                 else _HETEROGENEITY.value
             ),
-            seeds=training_flags.seeds(),
-            methods=training_flags.methods(),
+            seeds=study_flags.seeds(),
+            methods=study_flags.methods(),
             training=training_flags.training(scenario.training),
             runtime=runtime,
         )

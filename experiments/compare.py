@@ -8,85 +8,37 @@ that was killed goes on where it was when it is started again with the same flag
 Training flags that are not given take the task's values.
 """
 
-import pathlib
-from typing import TYPE_CHECKING
-
 from absl import flags
 
-from experiments import command_line, resume, runtime_flags, training_flags
-from experiments.dataset_names import DATASETS
-from tff_finance.records import files
-from tff_finance.records.comparison_config import (
-    CLASS_WEIGHTS,
-    MIN_RESAMPLES,
-    ComparisonConfig,
+from experiments import (
+    command_line,
+    data_flags,
+    resume,
+    runtime_flags,
+    study_flags,
+    training_flags,
 )
-from tff_finance.records.config import TASK_TRAINING
+from tff_finance.records import files
 
-if TYPE_CHECKING:
-    from experiments.comparison_data import ComparisonData
+# So that --help lists them too.
+for _module in (data_flags, study_flags, training_flags, runtime_flags, resume):
+    flags.adopt_module_key_flags(_module)
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for summary.json and record/; made if missing."
 )
-_TASK = flags.DEFINE_enum(
-    "task", None, list(TASK_TRAINING), "Business task: model, settings and metrics."
-)
-_DATASET = flags.DEFINE_enum("dataset", None, DATASETS, "A public table.")
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Where the public table is, or where a download goes."
-)
-_PARTITION = flags.DEFINE_string(
-    "partition",
-    None,
-    "Who gets which row of the public table, such as column:job or random:5; see "
-    "docs/partitions.md.",
-)
-_CONTRACT = flags.DEFINE_string(
-    "contract", None, "TOML file that says what the institutions' tables look like."
-)
-_TABLE = flags.DEFINE_multi_string(
-    "table",
-    None,
-    "NAME=FILE of an institution's own table, CSV or Parquet; once for each.",
-)
-_SPLIT = flags.DEFINE_string(
-    "split",
-    "shuffled:0.6,0.2,0.2",
-    "Each institution's rows into train, validation and test; see docs/partitions.md.",
-)
-_CLUSTERS = flags.DEFINE_string(
-    "clusters",
-    "",
-    "Column whose equal values belong together, such as a customer's number: such "
-    "rows stay in one table of a shuffled split, and intervals resample them together.",
-)
-_CLASS_WEIGHTS = flags.DEFINE_enum(
-    "class_weights",
-    "none",
-    CLASS_WEIGHTS,
-    "balanced: both classes weigh the same in the loss; scores are corrected for it.",
-)
-_RESAMPLES = flags.DEFINE_integer(
-    "resamples",
-    1000,
-    "Of the bootstrap over test rows.",
-    lower_bound=MIN_RESAMPLES,
-)
-
-
-# So that --help lists them too.
-flags.adopt_module_key_flags(training_flags)
 
 
 def main() -> None:
     """Runs the comparison."""
-    _check_flags()
+    data_flags.check()
     directory = command_line.output_directory(_OUTPUT_DIR.value)
-    data = _data()
-    names = _institutions(data)
-    runtime = runtime_flags.Runtime(names)
-    config = _config(data, runtime.name)
+    data = data_flags.data()
+    seeds = study_flags.seeds()
+    runtime = runtime_flags.Runtime(data_flags.institutions(data, seeds[0]))
+    config = data_flags.config(
+        data, runtime.name, seeds=seeds, methods=study_flags.methods()
+    )
     for note in data.notes():
         command_line.report_progress(f"note: {note}")
     with resume.claimed_folder(directory, config.to_mapping()) as folder:
@@ -108,96 +60,6 @@ def main() -> None:
         files.write_json(directory / "summary.json", summary)
     print_comparison(summary)
     command_line.report_progress(f"Wrote {directory / 'summary.json'} and record/.")
-
-
-def _check_flags() -> None:
-    """Refuses flags that don't go together, before anything is imported."""
-    own = {"contract": _CONTRACT.value, "table": _TABLE.value}
-    public = {
-        "dataset": _DATASET.value,
-        "data_dir": _DATA_DIR.value,
-        "partition": _PARTITION.value,
-    }
-    kinds = [any(kind.values()) for kind in (own, public)]
-    if all(kinds):
-        given = [name for name, value in (own | public).items() if value]
-        command_line.usage_error(
-            "give either --dataset, --data_dir and --partition, or --contract and "
-            f"--table; got --{', --'.join(given)}"
-        )
-    asked = own if kinds[0] else public
-    if missing := [name for name, value in asked.items() if not value]:
-        either = "" if any(kinds) else " (or --contract and --table for own files)"
-        command_line.usage_error(f"--{', --'.join(missing)} must be given{either}")
-    try:
-        training_flags.training(TASK_TRAINING[_TASK.value])
-    except ValueError as error:
-        command_line.usage_error(error)
-
-
-def _data() -> "ComparisonData":
-    """The data that the flags ask for; ends the program if there are none."""
-    from experiments import comparison_data
-    from tff_finance.institutions.partition import parse_partition
-    from tff_finance.institutions.split import parse_split
-
-    try:
-        split = parse_split(_SPLIT.value)
-        partition = parse_partition(_PARTITION.value) if _PARTITION.value else None
-    except ValueError as error:
-        command_line.usage_error(error)
-    if partition:
-        return comparison_data.public_data(
-            _DATASET.value,
-            pathlib.Path(_DATA_DIR.value),
-            partition=partition,
-            split=split,
-            clusters=_CLUSTERS.value,
-        )
-    pairs = [given.partition("=") for given in _TABLE.value]
-    comparison_data.check_institutions([name for name, _, _ in pairs])
-    return comparison_data.own_data(
-        pathlib.Path(_CONTRACT.value),
-        [(name, pathlib.Path(path)) for name, _, path in pairs],
-        split=split,
-        clusters=_CLUSTERS.value,
-    )
-
-
-def _config(data: "ComparisonData", runtime: str) -> ComparisonConfig:
-    """The configuration that the flags ask for; a usage error if there is none."""
-    try:
-        return ComparisonConfig(
-            task=_TASK.value,
-            dataset=data.dataset,
-            files=data.files,
-            contract=data.contract.name,
-            contract_sha256=data.contract_sha256,
-            partition=_PARTITION.value or "",
-            split=_SPLIT.value,
-            clusters=_CLUSTERS.value,
-            class_weights=_CLASS_WEIGHTS.value,
-            resamples=_RESAMPLES.value,
-            seeds=training_flags.seeds(),
-            methods=training_flags.methods(),
-            training=training_flags.training(TASK_TRAINING[_TASK.value]),
-            runtime=runtime,
-        )
-    except ValueError as error:
-        command_line.usage_error(error)
-
-
-def _institutions(data: "ComparisonData") -> list[str]:
-    """Deals and splits once, so that what can't be done is said at once."""
-    from tff_finance.datasets.contract import ContractError
-
-    try:
-        institutions = data.source.institutions(training_flags.seeds()[0])
-    except ContractError as error:
-        command_line.failure(error)
-    except ValueError as error:
-        command_line.usage_error(error)
-    return [institution.name for institution in institutions]
 
 
 if __name__ == "__main__":

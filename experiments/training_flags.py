@@ -1,30 +1,16 @@
-"""Flags of every binary that compares methods: seeds, methods, training."""
+"""Flags of every binary that trains: how."""
 
 import dataclasses
 
 from absl import flags
 
 from tff_finance.records.config import (
-    DEFAULT_METHODS,
-    FIRST_REPORTED_SEED,
     LEARNING_RATES,
-    METHODS,
     OPTIMIZERS,
     WEIGHTINGS,
     TrainingConfig,
 )
 
-_SEEDS = flags.DEFINE_integer("seeds", 5, "Number of repetitions.", lower_bound=1)
-_FIRST_SEED = flags.DEFINE_integer(
-    "first_seed",
-    FIRST_REPORTED_SEED,
-    "First seed; the others follow. Seeds from 0 on had a part in the choice of "
-    "settings, seeds from 1000 on in the calibration.",
-    lower_bound=0,
-)
-_METHODS = flags.DEFINE_list(
-    "methods", list(DEFAULT_METHODS), f"Methods to compare, of: {', '.join(METHODS)}."
-)
 # Each flag sets the field of TrainingConfig that it is named after.
 _TRAINING = (
     flags.DEFINE_integer("rounds", None, "Most FedAvg rounds."),
@@ -75,16 +61,6 @@ _TRAINING = (
         "centralized stop.",
     ),
 )
-
-
-def seeds() -> tuple[int, ...]:
-    """The seeds that are asked for."""
-    return tuple(range(_FIRST_SEED.value, _FIRST_SEED.value + _SEEDS.value))
-
-
-def methods() -> tuple[str, ...]:
-    """The methods that are asked for."""
-    return tuple(_METHODS.value)
 
 
 def training(defaults: TrainingConfig) -> TrainingConfig:

@@ -9,7 +9,12 @@ import pytest
 from tff_finance.datasets.contract_file import contract_from_mapping
 from tff_finance.datasets.csv_files import TableFileError
 from tff_finance.datasets.faults import ContractError
-from tff_finance.datasets.reading import FileColumn, read_contract_table, read_table
+from tff_finance.datasets.reading import (
+    FileColumn,
+    read_contract_table,
+    read_parts,
+    read_table,
+)
 
 COLUMNS = (FileColumn(name="a", kind="number"), FileColumn(name="b", kind="text"))
 LONG = b"a,b\n" + b"".join(b"%d,x%d\n" % (i, i % 7) for i in range(50_000))
@@ -151,3 +156,58 @@ def test_faults_of_a_file_name_file_and_row(tmp_path):
         "column 'y': must be a code that its format maps, 0, 1; 1 row is not, "
         "for example '2' in row 2",
     }
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".tsv", ".parquet"])
+@pytest.mark.parametrize("rows", [1, 7, 1000])
+def test_parts_are_the_whole(tmp_path, ending, rows):
+    frame = pd.DataFrame(
+        {
+            "a": [i / 7 if i % 5 else None for i in range(50)],
+            "b": [f"{i % 3:02d}" if i % 7 else None for i in range(50)],
+            "c": "left out",
+        }
+    )
+    path = tmp_path / f"t{ending}"
+    if ending == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False, sep="\t" if "tsv" in ending else ",")
+    parts = list(read_parts(path, COLUMNS, rows=rows))
+    assert [len(part) for part in parts[:-1]] == [rows] * (len(parts) - 1)
+    whole = read_table(path, COLUMNS).astype({"b": object})
+    joined = pd.concat([part.astype({"b": object}) for part in parts])
+    pd.testing.assert_frame_equal(joined.reset_index(drop=True), whole)
+
+
+def test_parts_go_across_what_arrow_reads_at_once(tmp_path):
+    data = b"a,b\n" + b"".join(b'%d,"x\n%d"\n' % (i, i % 7) for i in range(200_000))
+    (tmp_path / "t.csv").write_bytes(data)
+    parts = list(read_parts(tmp_path / "t.csv", COLUMNS, rows=65_536))
+    assert [len(part) for part in parts] == [65_536, 65_536, 65_536, 3392]
+    assert np.concatenate([p["a"] for p in parts]).tolist() == list(range(200_000))
+    assert parts[3]["b"].iloc[-1] == f"x\n{199_999 % 7}"
+
+
+def test_what_is_no_number_stays_text_in_its_part(tmp_path):
+    (tmp_path / "t.csv").write_text("a;b\n1,5;x\nnan;y\n2;z\n3;z\n")
+    parts = list(read_parts(tmp_path / "t.csv", COLUMNS, decimal=",", rows=2))
+    assert [value for part in parts for value in part["a"]] == [1.5, "nan", 2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "fault"),
+    [
+        ("t.csv", b"a,b\n", "has no rows"),
+        ("t.csv", LONG + b"1\n", "Row #50002: Expected 2 columns, got 1"),
+        ("t.csv", LONG + b"1,\xe9\n", "is not UTF-8"),
+        ("t.csv.gz", gzip.compress(LONG)[:9000], "can't be read"),
+        ("t.csv.gz", gzip.compress(LONG) + b"garbage", "can't be read"),
+        ("t.parquet", b"PAR1", "can't be read as Parquet"),
+    ],
+)
+def test_damage_shows_in_parts_too(tmp_path, name, data, fault):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(TableFileError, match=fault) as raised:
+        list(read_parts(tmp_path / name, COLUMNS))
+    assert str(tmp_path / name) in str(raised.value)

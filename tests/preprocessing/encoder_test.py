@@ -1,14 +1,21 @@
 """The encoder: golden rows by hand, and equality with fitting on pooled rows."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
 from tff_finance.datasets.contract import CategoricalColumn, Contract, NumericColumn
-from tff_finance.preprocessing.encoder import encoder_from_statistics
+from tff_finance.preprocessing.encoder import (
+    encoder_from_mapping,
+    encoder_from_statistics,
+    encoder_to_mapping,
+)
 from tff_finance.preprocessing.statistics import (
     TableStatistics,
     federated_statistics,
@@ -245,3 +252,49 @@ def test_missing_is_a_category_and_audit_columns_are_no_features(tff_context):
         [0, 0, 0, 1],
     ]
     np.testing.assert_allclose(encoder.features(table)[:4], expected, atol=1e-6)
+
+
+def test_each_feature_names_the_column_it_is_from(encoder):
+    assert dict(zip(encoder.feature_names, encoder.feature_columns, strict=True)) == {
+        "income": "income",
+        "account": "account",
+        "ltv": "ltv",
+        "ltv_missing": "ltv",
+        "constant": "constant",
+        "housing=rent": "housing",
+        "housing=own": "housing",
+        "housing=other": "housing",
+        "region=n": "region",
+        "region=s": "region",
+    }
+
+
+@settings(deadline=None)
+@given(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(min_value=1e-300, allow_infinity=False),
+)
+def test_json_keeps_an_encoder_to_the_last_digit(contract, mean, deviation):
+    encoder = dataclasses.replace(
+        encoder_from_statistics(STATISTICS, contract),
+        mean=dict(STATISTICS.mean) | {"ltv": mean},
+        deviation=dict.fromkeys(STATISTICS.mean, deviation),
+    )
+    text = json.dumps(encoder_to_mapping(encoder), allow_nan=False)
+    assert encoder_from_mapping(json.loads(text), contract) == encoder
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda m: m["numeric"].pop("ltv"), "`numeric` has columns"),
+        (lambda m: m["categorical"].update(colour=["red"]), "`categorical` has column"),
+        (lambda m: m["categorical"]["region"].append("west"), "doesn't have: west"),
+        (lambda m: m["numeric"]["ltv"].update(deviation=0.0), "deviation of ltv"),
+    ],
+)
+def test_an_encoder_of_other_columns_is_refused(encoder, contract, change, fault):
+    mapping = encoder_to_mapping(encoder)
+    change(mapping)
+    with pytest.raises(ValueError, match=fault):
+        encoder_from_mapping(mapping, contract)

@@ -20,8 +20,13 @@ from tff_finance.datasets.columns import (
     NumericColumn,
 )
 from tff_finance.datasets.door import Door
-from tff_finance.datasets.faults import ContractError, fault_lines
+from tff_finance.datasets.faults import (
+    ContractError,
+    column_faults,
+    fault_lines,
+)
 from tff_finance.datasets.institution_format import InstitutionFormat
+from tff_finance.datasets.screening import Screened, screen
 
 __all__ = ["CategoricalColumn", "Column", "Contract", "ContractError", "NumericColumn"]
 
@@ -125,6 +130,41 @@ class Contract:
         valid = door.admitted(prepared)
         order = [*self.features, self._label_column, *self.audit_columns]
         return valid[[column.name for column in order]]
+
+    def screen(
+        self,
+        table: pd.DataFrame,
+        *,
+        institution: str,
+        other_columns: Collection[str] = (),
+    ) -> Screened:
+        """Tells rows that can be scored from those that break the contract.
+
+        Unlike `validate` it needs neither the label nor columns for audit, and
+        judges row by row, so that a table may come in parts.
+
+        Args:
+            table: One institution's rows, in its own format.
+            institution: Names the format, and is named in the error.
+            other_columns: As for `validate`.
+
+        Returns:
+            The features of the rows that keep the contract, as `validate` gives
+            them, and the faults of all others.
+
+        Raises:
+            ContractError: If a feature's column is missing or there twice.
+        """
+        door = Door(self.features, None, self.format_of(institution))
+        known = {*map(str, table.columns), *other_columns}
+        arrived = door.renamed(table)
+        faults = [
+            *door.rename_faults(known),
+            *column_faults(door, arrived, known),
+        ]
+        if faults:
+            raise ContractError(institution, self.name, faults)
+        return screen(arrived, door)
 
     @property
     def _label_column(self) -> LabelColumn:

@@ -25,6 +25,7 @@ from tff_finance.datasets.contract_tables import (
 )
 from tff_finance.datasets.institution_format import InstitutionFormat
 from tff_finance.datasets.near_misses import did_you_mean
+from tff_finance.records import files
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -88,6 +89,26 @@ def contract_from_mapping(content: Mapping[str, Any], *, source: str) -> Contrac
         raise ContractFileError(source, _faults(error, content)) from error
     except ValueError as error:
         raise ContractFileError(source, str(error).splitlines()) from error
+
+
+def read_json_contract(path: pathlib.Path) -> Contract:
+    """Reads a contract that was written as JSON from `contract_to_mapping`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The contract.
+
+    Raises:
+        ContractFileError: If the file holds no contract.
+        OSError: If it can't be read.
+    """
+    try:
+        content = files.read_json(path)
+    except ValueError as error:
+        raise ContractFileError(str(path), [f"is no JSON: {error}"]) from error
+    return contract_from_mapping(content, source=str(path))
 
 
 def contract_to_mapping(contract: Contract) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """CSV files that somebody else wrote: separator, header, numbers and damage."""
 
 import codecs
+import contextlib
 import csv
 import dataclasses
 import gzip
 import io
 import pathlib
 import re
+import shutil
+import tempfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -112,6 +115,42 @@ class CsvFile:
             table = _replaced(table, name, parsed)
         return table
 
+    def batches(
+        self,
+        *,
+        texts: Sequence[str],
+        numbers: Mapping[str, Sequence[str]],
+        decimal: str = ".",
+    ) -> Iterator[pa.Table]:
+        """Reads columns part by part, in memory that doesn't grow with the file.
+
+        Args:
+            texts: As for `read`.
+            numbers: As for `read`; a part in which a cell is no number stays text.
+            decimal: Decimal point.
+
+        Yields:
+            The rows in order, some thousands at a time. A gzipped file is unpacked
+            to a temporary file.
+
+        Raises:
+            TableFileError: If rows differ in length or the file is damaged.
+        """
+        types = dict.fromkeys([*texts, *numbers], pa.string())
+        try:
+            with _unpacked(self.path) as name, pa.OSFile(name) as stream:
+                # Threads would read ahead; a single one counts rows for errors.
+                options = self._options(types, decimal, use_threads=False)
+                with pa_csv.open_csv(stream, **options) as reader:
+                    for batch in reader:
+                        table = pa.Table.from_batches([batch])
+                        for column, missing in numbers.items():
+                            parsed = _numbers(table[column], missing, decimal)
+                            table = _replaced(table, column, parsed)
+                        yield table
+        except _UNREADABLE as error:
+            raise self._fault(error) from error
+
     def _read(self, types: Mapping[str, pa.DataType], decimal: str) -> pa.Table:
         return self._parsed(types, decimal, use_threads=True)
 
@@ -124,21 +163,27 @@ class CsvFile:
     def _parsed(
         self, types: Mapping[str, pa.DataType], decimal: str, *, use_threads: bool
     ) -> pa.Table:
+        options = self._options(types, decimal, use_threads=use_threads)
         with _arrow_stream(self.path) as stream:
-            return pa_csv.read_csv(
-                stream,
-                read_options=pa_csv.ReadOptions(use_threads=use_threads),
-                parse_options=pa_csv.ParseOptions(
-                    delimiter=self.separator, newlines_in_values=True
-                ),
-                convert_options=pa_csv.ConvertOptions(
-                    column_types=types,
-                    include_columns=list(types),
-                    null_values=[""],
-                    strings_can_be_null=True,
-                    decimal_point=decimal,
-                ),
-            )
+            return pa_csv.read_csv(stream, **options)
+
+    def _options(
+        self, types: Mapping[str, pa.DataType], decimal: str, *, use_threads: bool
+    ) -> dict[str, Any]:
+        """How Arrow reads the file."""
+        return {
+            "read_options": pa_csv.ReadOptions(use_threads=use_threads),
+            "parse_options": pa_csv.ParseOptions(
+                delimiter=self.separator, newlines_in_values=True
+            ),
+            "convert_options": pa_csv.ConvertOptions(
+                column_types=types,
+                include_columns=list(types),
+                null_values=[""],
+                strings_can_be_null=True,
+                decimal_point=decimal,
+            ),
+        }
 
     def _unreadable(self, error: Exception) -> TableFileError:
         """The error that names the file, and the row where Arrow can tell it."""
@@ -150,6 +195,9 @@ class CsvFile:
                 error = counted
             except _UNREADABLE:
                 pass
+        return self._fault(error)
+
+    def _fault(self, error: Exception) -> TableFileError:
         text = " ".join(str(error).split())
         if "UTF8" in text:
             return TableFileError(self.path, f"is not UTF-8, save it so: {text}")
@@ -243,6 +291,19 @@ def _arrow_stream(path: pathlib.Path) -> pa.NativeFile:
         return pa.OSFile(str(path))
     with gzip.open(path) as stream:
         return pa.BufferReader(stream.read())
+
+
+@contextlib.contextmanager
+def _unpacked(path: pathlib.Path) -> Iterator[str]:
+    """The name of the file, or of a temporary one with what it unpacks to."""
+    if not _is_gzip(path):
+        yield str(path)
+        return
+    with tempfile.NamedTemporaryFile(prefix="tff_finance_") as target:
+        with gzip.open(path) as packed:
+            shutil.copyfileobj(packed, target)
+        target.flush()
+        yield target.name
 
 
 def _is_gzip(path: pathlib.Path) -> bool:

@@ -30,25 +30,32 @@ class Door:
     """What happens to one institution's tables.
 
     Attributes:
-        columns: All columns of the contract.
-        label: Its label column.
+        columns: Columns of the contract: all, or the features where rows are
+            scored.
+        label: Its label column; None where rows are scored, which have none yet.
         form: How the institution's tables differ.
     """
 
     columns: Sequence[Column]
-    label: LabelColumn
+    label: LabelColumn | None
     form: InstitutionFormat
+
+    @property
+    def checked(self) -> tuple[Column | LabelColumn, ...]:
+        """All columns that a table must have."""
+        return (*self.columns, *([self.label] if self.label else []))
 
     def renamed(self, table: pd.DataFrame) -> pd.DataFrame:
         """The contract's columns of a table, under the contract's names."""
         renamed = table.rename(columns=dict(self.form.rename))
-        names = [column.name for column in (*self.columns, self.label)]
+        names = [column.name for column in self.checked]
         return renamed.loc[:, renamed.columns.isin(names)]
 
     def rename_faults(self, known: Collection[str]) -> Iterator[str]:
         """One line per column that should be renamed and isn't in the table."""
+        names = [column.name for column in self.checked]
         for source, target in self.form.rename.items():
-            if source not in known:
+            if source not in known and target in names:
                 yield (
                     f"column {source!r}: is not in the table, but is to be renamed "
                     f"to {target!r}{did_you_mean(source, known)}"
@@ -66,7 +73,7 @@ class Door:
         prepared = table.copy(deep=False)
         # A column that occurs twice is a fault, and is left as it is.
         once = set(table.columns[~table.columns.duplicated(keep=False)])
-        for column in (*self.columns, self.label):
+        for column in self.checked:
             if column.name in once:
                 prepared[column.name] = self._prepared(table[column.name], column)
         return prepared
@@ -74,7 +81,7 @@ class Door:
     def rules(self) -> dict[str, list[Rule]]:
         """By column, the rules of a table that `in_contract_units` returned."""
         rules = {}
-        for column in (*self.columns, self.label):
+        for column in self.checked:
             if isinstance(column, NumericColumn):
                 limits = between(column.minimum, column.maximum, column.unit)
                 rules[column.name] = [NUMBERS, limits]
@@ -99,13 +106,18 @@ class Door:
         for column in self.columns:
             if isinstance(column, CategoricalColumn):
                 admitted[column.name] = self._levels(table[column.name], column)
-        labels, codes = table[self.label.name], self.form.codes.get(self.label.name)
-        if codes is not None:
-            positive = [c for c, v in codes.items() if v == str(self.label.positive)]
-        else:
-            positive = [self.label.positive]
-        admitted[self.label.name] = labels.isin(positive).astype(np.int64)
+        if self.label:
+            admitted[self.label.name] = self._labels(table, self.label)
         return admitted
+
+    def _labels(self, table: pd.DataFrame, label: LabelColumn) -> pd.Series:
+        """Checked labels as 0 or 1."""
+        codes = self.form.codes.get(label.name)
+        if codes is not None:
+            positive = [c for c, v in codes.items() if v == str(label.positive)]
+        else:
+            positive = [label.positive]
+        return table[label.name].isin(positive).astype(np.int64)
 
     def _prepared(self, values: pd.Series, column: Column | LabelColumn) -> pd.Series:
         if isinstance(column, NumericColumn):

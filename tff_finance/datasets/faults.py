@@ -1,5 +1,6 @@
 """Faults of a table in words: column, number of rows, an example and its row."""
 
+import dataclasses
 import numbers
 from collections.abc import Collection, Iterator, Sequence
 
@@ -33,7 +34,7 @@ class ContractError(ValueError):
         """Joins the faults into one message.
 
         Args:
-            institution: Whose table it is.
+            institution: Whose table it is; "" if nobody's in particular.
             contract: Name of the contract.
             faults: One line per column and broken rule.
             source: The file that the table was read from.
@@ -41,9 +42,10 @@ class ContractError(ValueError):
         self.institution, self.contract = institution, contract
         self.faults = tuple(faults)
         lines = "\n  ".join(faults)
-        file = f", {source}," if source else ""
+        whose = f" of {institution!r}" if institution else ""
+        file = f", {source}," if source and whose else f" {source}" if source else ""
         super().__init__(
-            f"Table of {institution!r}{file} breaks contract {contract!r}:\n  {lines}\n"
+            f"Table{whose}{file} breaks contract {contract!r}:\n  {lines}\n"
             "Rows are counted from 1, without a header."
         )
 
@@ -55,7 +57,7 @@ def fault_lines(
     prepared: pd.DataFrame,
     known: Collection[str],
 ) -> Iterator[str]:
-    """One line per column and broken rule, in the order of the contract.
+    """One line per column that can't be found, then per column and broken rule.
 
     Args:
         cases: Pandera's failure cases.
@@ -67,39 +69,114 @@ def fault_lines(
     Yields:
         Each fault; the example is the value that the institution's table holds.
     """
-    absent = set(cases.loc[cases["check"] == "column_in_dataframe", "failure_case"])
+    yield from column_faults(door, arrived, known)
     twice = set(arrived.columns[arrived.columns.duplicated()])
     found = set(zip(cases["column"], cases["check"], strict=True))
     for name, rules in door.rules().items():
-        source = door.form.source_name(name)
-        column = f"column {name!r}" + (f" ({source!r})" if source != name else "")
-        if name in absent:
-            # Where a column is missing that is to be renamed, that has been said.
-            if source == name:
-                yield f"{column}: is not in the table{did_you_mean(name, known)}"
-        elif name in twice:
-            yield f"{column}: is in the table more than once"
-        elif (name, NUMBERS.text) in found:
-            yield f"{column}: {NUMBERS.text}; {_example_of_type(prepared[name])}"
-        else:
-            for rule in rules:
-                if (name, rule.text) in found:
-                    broken = rule.broken(prepared[name])
-                    factor = door.form.factor.get(name)
-                    yield f"{column}: " + _broken(rule, broken, arrived[name], factor)
+        if name in twice:
+            continue
+        if (name, NUMBERS.text) in found:
+            text = f"{NUMBERS.text}; {_example_of_type(prepared[name])}"
+            yield f"{column_label(door, name)}: {text}"
+            continue
+        for rule in rules:
+            if (name, rule.text) in found:
+                broken = rule.broken(prepared[name])
+                yield str(fault_of(door, name, rule, broken, arrived[name]))
 
 
-def _broken(
-    rule: Rule, broken: np.ndarray, values: pd.Series, factor: float | None
-) -> str:
-    count, first = int(broken.sum()), int(broken.argmax())
-    word = "missing" if rule is PRESENT else "not"
-    text = f"{rule.text}; {_rows(count)} {word}"
-    if pd.isna(values.iloc[first]):
-        return f"{text}, the first is row {first + 1}"
-    times = "" if factor is None else f" times {factor:g}"
-    example = f"{_shown(values.iloc[first])}{times}"
-    return f"{text}, for example {example} in row {first + 1}"
+def column_faults(
+    door: Door, arrived: pd.DataFrame, known: Collection[str]
+) -> Iterator[str]:
+    """One line per column that is absent or there more than once.
+
+    Args:
+        door: Has the columns.
+        arrived: The rows as they arrived, under the contract's names.
+        known: Names of all columns of the institution's table.
+
+    Yields:
+        Each fault. A missing column that is to be renamed is none of them:
+        `Door.rename_faults` names it.
+    """
+    twice = set(arrived.columns[arrived.columns.duplicated()])
+    for column in door.checked:
+        name = column.name
+        label = column_label(door, name)
+        if name in twice:
+            yield f"{label}: is in the table more than once"
+        elif name not in arrived.columns and door.form.source_name(name) == name:
+            yield f"{label}: is not in the table{did_you_mean(name, known)}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Rows that break a rule of one column.
+
+    Attributes:
+        column: The column, as `column_label` names it.
+        rule: What must hold, in words.
+        rows: How many rows break it.
+        first: The first of them, counted from 1.
+        example: The value there; "" if it is missing.
+    """
+
+    column: str
+    rule: str
+    rows: int
+    first: int
+    example: str
+
+    def __str__(self) -> str:
+        """The line of an error."""
+        word = "missing" if self.rule == PRESENT.text else "not"
+        text = f"{self.column}: {self.rule}; {_rows(self.rows)} {word}"
+        if not self.example:
+            return f"{text}, the first is row {self.first}"
+        return f"{text}, for example {self.example} in row {self.first}"
+
+
+def fault_of(
+    door: Door,
+    name: str,
+    rule: Rule,
+    broken: np.ndarray,
+    values: pd.Series,
+) -> Fault:
+    """The fault of a column that breaks a rule.
+
+    Args:
+        door: Has the institution's format.
+        name: The contract's name of the column.
+        rule: The rule.
+        broken: Where the column breaks it, bool[rows]; somewhere.
+        values: The column as it arrived.
+
+    Returns:
+        The fault, with the first broken row as its example.
+    """
+    first = int(broken.argmax())
+    return Fault(
+        column=column_label(door, name),
+        rule=rule.text,
+        rows=int(broken.sum()),
+        first=first + 1,
+        example=shown_value(door, name, values.iloc[first]),
+    )
+
+
+def column_label(door: Door, name: str) -> str:
+    """A column by the contract's name, and by the institution's if it differs."""
+    source = door.form.source_name(name)
+    return f"column {name!r}" + (f" ({source!r})" if source != name else "")
+
+
+def shown_value(door: Door, name: str, value: object) -> str:
+    """A value as the institution's table holds it; "" if it is missing."""
+    if pd.isna(value):  # pyright: ignore[reportArgumentType, reportCallIssue]
+        return ""
+    factor = door.form.factor.get(name)
+    return _shown(value) + ("" if factor is None else f" times {factor:g}")
 
 
 def _shown(value: object) -> str:

@@ -9,16 +9,18 @@ that cell.
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pandas.api.types import union_categoricals
 
-from tff_finance.datasets.columns import NumericColumn
+from tff_finance.datasets.columns import Column, NumericColumn
 from tff_finance.datasets.contract import Contract, ContractError
 from tff_finance.datasets.csv_files import CsvFile, TableFileError, numbers_and_texts
+from tff_finance.datasets.institution_format import InstitutionFormat
 
 CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")
@@ -110,9 +112,89 @@ def read_table(
         )
     if not table.num_rows:
         raise TableFileError(path, "has no rows")
-    order = [column.name for column in columns]
+    return _frame(table, columns, decimal)
+
+
+def read_parts(
+    path: pathlib.Path | str,
+    columns: Sequence[FileColumn],
+    *,
+    separator: str | None = None,
+    decimal: str = ".",
+    rows: int = 65_536,
+) -> Iterator[pd.DataFrame]:
+    """Reads columns of a file part by part, so that it need not fit into memory.
+
+    Args:
+        path: As for `read_table`.
+        columns: As for `read_table`.
+        separator: As for `read_table`.
+        decimal: As for `read_table`.
+        rows: Of each part but the last.
+
+    Yields:
+        The parts in order, each as `read_table` would return it.
+
+    Raises:
+        TableFileError: As `read_table`; damage may show after some parts.
+    """
+    path = pathlib.Path(path)
+    names = column_names(path, separator=separator)
+    columns = [column for column in columns if column.name in names]
+    if not columns:
+        yield pd.DataFrame()
+        return
+    if _is_parquet(path):
+        tables = _parquet_tables(path, [column.name for column in columns], rows)
+    else:
+        tables = CsvFile.open(path, separator=separator).batches(
+            texts=[c.name for c in columns if c.kind == "text"],
+            numbers={c.name: c.missing_texts for c in columns if c.kind == "number"},
+            decimal=decimal,
+        )
+    empty = True
+    for part in _frames_of(
+        (_frame(table, columns, decimal) for table in tables if table.num_rows), rows
+    ):
+        empty = False
+        yield part
+    if empty:
+        raise TableFileError(path, "has no rows")
+
+
+def _frames_of(frames: Iterable[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]:
+    """The same rows in frames of as many rows, the last of fewer."""
+    waiting: list[pd.DataFrame] = []
+    for frame in frames:
+        waiting.append(frame)
+        while sum(map(len, waiting)) >= rows:
+            together = _joined(waiting)
+            yield together.iloc[:rows].reset_index(drop=True)
+            waiting = [together.iloc[rows:]]
+    if sum(map(len, waiting)):
+        yield _joined(waiting).reset_index(drop=True)
+
+
+def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Frames as one; categoricals of unlike categories as one, too."""
+    frames = [frame for frame in frames if len(frame)]
+    joined = {
+        name: (
+            union_categoricals([frame[name] for frame in frames])
+            if all(isinstance(f[name].dtype, pd.CategoricalDtype) for f in frames)
+            else pd.concat([frame[name] for frame in frames], ignore_index=True)
+        )
+        for name in frames[0].columns
+    }
+    return pd.DataFrame(joined)
+
+
+def _frame(
+    table: pa.Table, columns: Sequence[FileColumn], decimal: str
+) -> pd.DataFrame:
+    """An Arrow table as a data frame, columns in the order asked for."""
     frame = (
-        table.select(order)
+        table.select([column.name for column in columns])
         .unify_dictionaries()
         .to_pandas(
             strings_to_categorical=True,
@@ -128,11 +210,28 @@ def read_table(
     return frame
 
 
+def feature_file_columns(
+    contract: Contract, institution: str
+) -> tuple[FileColumn, ...]:
+    """What to read to score rows: the features, under the file's names."""
+    return _file_columns(contract.features, contract.format_of(institution))
+
+
 def file_columns(contract: Contract, institution: str) -> tuple[FileColumn, ...]:
     """What to read from an institution's file, under the file's names."""
     form = contract.format_of(institution)
+    is_text = isinstance(contract.positive, str) or contract.label in form.codes
+    label = FileColumn(
+        name=form.source_name(contract.label), kind="text" if is_text else "number"
+    )
+    return (*_file_columns(contract.columns, form), label)
+
+
+def _file_columns(
+    contract_columns: Sequence[Column], form: InstitutionFormat
+) -> tuple[FileColumn, ...]:
     columns = []
-    for column in contract.columns:
+    for column in contract_columns:
         is_number = isinstance(column, NumericColumn)
         texts = tuple(v for v in column.missing_values if isinstance(v, str))
         columns.append(
@@ -142,11 +241,7 @@ def file_columns(contract: Contract, institution: str) -> tuple[FileColumn, ...]
                 missing_texts=texts if is_number else (),
             )
         )
-    is_text = isinstance(contract.positive, str) or contract.label in form.codes
-    label = FileColumn(
-        name=form.source_name(contract.label), kind="text" if is_text else "number"
-    )
-    return (*columns, label)
+    return tuple(columns)
 
 
 def read_contract_table(
@@ -204,6 +299,21 @@ def _read_parquet(path: pathlib.Path, names: Sequence[str]) -> pa.Table:
             table = file.read(columns=list(names), use_pandas_metadata=False)
     except (OSError, pa.ArrowException) as error:
         raise TableFileError(path, f"can't be read as Parquet: {error}") from error
+    return _without_decimals(table)
+
+
+def _parquet_tables(
+    path: pathlib.Path, names: Sequence[str], rows: int
+) -> Iterator[pa.Table]:
+    try:
+        with _parquet_file(path) as file:
+            for batch in file.iter_batches(batch_size=rows, columns=list(names)):
+                yield _without_decimals(pa.Table.from_batches([batch]))
+    except (OSError, pa.ArrowException) as error:
+        raise TableFileError(path, f"can't be read as Parquet: {error}") from error
+
+
+def _without_decimals(table: pa.Table) -> pa.Table:
     for i, field in enumerate(table.schema):
         if pa.types.is_decimal(field.type):
             table = table.set_column(i, field.name, table[i].cast(pa.float64()))

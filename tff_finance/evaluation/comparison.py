@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tff_finance.datasets.contract import Contract
-from tff_finance.evaluation.study import RowIntervals, Study, run_study
+from tff_finance.evaluation.study import Keep, RowIntervals, Study, run_study
 from tff_finance.institutions.table_source import TableSource
 from tff_finance.records.comparison_config import ComparisonConfig
 from tff_finance.records.run_folder import RunFolder
@@ -22,6 +22,7 @@ def run_comparison(
     scenario: Mapping[str, Any],
     report_progress: Callable[[str], None],
     folder: RunFolder | None = None,
+    keep: Keep | None = None,
 ) -> RunRecord:
     """Trains and judges every method on the same rows, under every seed.
 
@@ -35,6 +36,7 @@ def run_comparison(
         scenario: What the data are; the record holds it.
         report_progress: As for `run_study`.
         folder: As for `run_study`.
+        keep: As in `Study`.
 
     Returns:
         The record of the run.
@@ -55,5 +57,6 @@ def run_comparison(
         row_intervals=RowIntervals(
             resamples=config.resamples, clusters=config.clusters
         ),
+        keep=keep,
     )
     return run_study(study, report_progress=report_progress, folder=folder)

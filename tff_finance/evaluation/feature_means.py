@@ -8,6 +8,23 @@ from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.run_record import FeatureRow
 
 
+def mean_customer(training: Sequence[TrainingExamples]) -> np.ndarray:
+    """The mean of each encoded feature over all training rows, float64[features].
+
+    0 for a number, up to rounding, and the share of rows for an indicator. An
+    institution gives its row count and its sums; no row is pooled.
+
+    Args:
+        training: Encoded tables of all institutions.
+
+    Returns:
+        The means: a customer who is average in everything.
+    """
+    tables = [t.train["x"] for t in training]
+    sums = sum(table.sum(axis=0, dtype=np.float64) for table in tables)
+    return np.asarray(sums) / sum(map(len, tables))
+
+
 def feature_rows(
     training: Sequence[TrainingExamples], feature_names: Sequence[str], *, seed: int
 ) -> list[FeatureRow]:

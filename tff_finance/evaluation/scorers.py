@@ -1,5 +1,6 @@
 """Scorers: the seam between a trained model, of any kind, and its evaluation."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Protocol
 
@@ -18,20 +19,31 @@ class Scorer(Protocol):
         ...
 
 
+@dataclasses.dataclass(frozen=True)
+class KerasScorer:
+    """Scores by a Keras model.
+
+    Attributes:
+        model: `float32[n, d] -> float32[n, 1]`, logits.
+    """
+
+    model: tf.keras.Model
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """See `Scorer`."""
+        return np.asarray(self.model(x, training=False))[:, 0]
+
+
 def keras_scorer(
     build_keras_model: Callable[[], tf.keras.Model],
     weights: tff.learning.models.ModelWeights,
-) -> Scorer:
+) -> KerasScorer:
     """A scorer from trained weights of a Keras model whose output is a logit."""
     model = build_keras_model()
     tff.learning.models.ModelWeights(
         tuple(weights.trainable), tuple(weights.non_trainable)
     ).assign_weights_to(model)
-
-    def score(x: np.ndarray) -> np.ndarray:
-        return np.asarray(model(x, training=False))[:, 0]
-
-    return score
+    return KerasScorer(model)
 
 
 def boosting_scorer(model: HistGradientBoostingClassifier) -> Scorer:

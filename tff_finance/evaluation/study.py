@@ -19,7 +19,7 @@ from tff_finance.datasets.contract import Contract
 from tff_finance.evaluation.feature_means import feature_rows
 from tff_finance.evaluation.judging import judge
 from tff_finance.evaluation.method_suite import build_methods
-from tff_finance.evaluation.methods import Method
+from tff_finance.evaluation.methods import Fitted, Method
 from tff_finance.evaluation.row_intervals import bootstrap_rows
 from tff_finance.evaluation.test_scores import TestScores
 from tff_finance.institutions.examples import ExampleStore, InMemory
@@ -56,6 +56,8 @@ JudgeMore = Callable[
     [TestScores, Sequence[Institution], str, int], tuple[MetricRow, ...]
 ]
 
+Keep = Callable[[str, Fitted, Consortium], None]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RowIntervals:
@@ -87,6 +89,7 @@ class Study:
         row_intervals: Intervals over test rows; None for data that a seed redraws.
         judge_more: Further metrics of a method's test scores, such as those of
             days; takes the scores, the institutions, the method and the seed.
+        keep: Takes each method's name and what it learnt, before it is finished.
     """
 
     experiment: str
@@ -101,6 +104,7 @@ class Study:
     balanced: bool = False
     row_intervals: RowIntervals | None = None
     judge_more: JudgeMore | None = None
+    keep: Keep | None = None
 
 
 def run_study(
@@ -295,6 +299,8 @@ class _Runner:
         if self._folder:
             folder = TrainingFolder(run=self._folder, part=_part(seed, method.name))
         fitted = method.fit(consortium.training, seed=seed, folder=folder)
+        if self._study.keep:
+            self._study.keep(method.name, fitted, consortium)
         judgement = judge(
             fitted.scorers,
             consortium.test,

@@ -1,7 +1,8 @@
 """The encoder that all institutions share: standardised numbers, one-hot codes."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,17 +39,24 @@ class Encoder:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the encoded columns, in order."""
-        names = []
+        return tuple(name for name, _ in self._named_features())
+
+    @property
+    def feature_columns(self) -> tuple[str, ...]:
+        """For each encoded column, the contract's column that it comes from."""
+        return tuple(column for _, column in self._named_features())
+
+    def _named_features(self) -> Iterator[tuple[str, str]]:
         for column in self.contract.numeric_columns:
-            names.append(column.name)
+            yield column.name, column.name
             if column.name in self.with_indicator:
-                names.append(f"{column.name}_missing")
+                yield f"{column.name}_missing", column.name
         for column in self.contract.categorical_columns:
             kept = self.kept_categories[column.name]
-            names += [f"{column.name}={category}" for category in kept]
+            for category in kept:
+                yield f"{column.name}={category}", column.name
             if len(kept) < len(column.levels):
-                names.append(f"{column.name}=other")
-        return tuple(names)
+                yield f"{column.name}=other", column.name
 
     def features(self, table: pd.DataFrame) -> np.ndarray:
         """Encodes the features of a validated table, float32[n, features]."""
@@ -78,6 +86,68 @@ class Encoder:
                 yield codes == i
             if len(kept) < len(column.levels):
                 yield codes < 0
+
+
+def encoder_to_mapping(encoder: Encoder) -> dict[str, Any]:
+    """What `encoder_from_mapping` needs beside the contract; JSON can hold it."""
+    return {
+        "numeric": {
+            column.name: {
+                "mean": encoder.mean[column.name],
+                "deviation": encoder.deviation[column.name],
+                "indicator": column.name in encoder.with_indicator,
+            }
+            for column in encoder.contract.numeric_columns
+        },
+        "categorical": {
+            column.name: list(encoder.kept_categories[column.name])
+            for column in encoder.contract.categorical_columns
+        },
+    }
+
+
+def encoder_from_mapping(mapping: Mapping[str, Any], contract: Contract) -> Encoder:
+    """The encoder from what `encoder_to_mapping` gave.
+
+    Args:
+        mapping: As read back from JSON, which keeps floats to the last digit.
+        contract: The contract that the encoder was fitted under.
+
+    Returns:
+        An equal encoder.
+
+    Raises:
+        ValueError: If the mapping is of other columns than the contract's, or holds
+            what no fit can give.
+    """
+    numeric, categorical = mapping["numeric"], mapping["categorical"]
+    for kind, found, columns in (
+        ("numeric", numeric, contract.numeric_columns),
+        ("categorical", categorical, contract.categorical_columns),
+    ):
+        names = [column.name for column in columns]
+        if sorted(found) != sorted(names):
+            raise ValueError(
+                f"`{kind}` has columns {sorted(found)}, but contract "
+                f"{contract.name!r} has {sorted(names)}."
+            )
+    for column in contract.categorical_columns:
+        if extra := set(categorical[column.name]) - set(column.levels):
+            raise ValueError(
+                f"`categorical` of {column.name!r} has categories that the contract "
+                f"doesn't have: {', '.join(sorted(extra))}."
+            )
+    for name, fitted in numeric.items():
+        checks.check_positive(f"deviation of {name}", fitted["deviation"])
+    return Encoder(
+        contract=contract,
+        mean={name: float(fitted["mean"]) for name, fitted in numeric.items()},
+        deviation={
+            name: float(fitted["deviation"]) for name, fitted in numeric.items()
+        },
+        with_indicator=frozenset(n for n, f in numeric.items() if f["indicator"]),
+        kept_categories={name: tuple(kept) for name, kept in categorical.items()},
+    )
 
 
 def encoder_from_statistics(

@@ -26,6 +26,14 @@ METHODS = (
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "yogi")
 LEARNING_RATES = ("client", "server")
 Config = TypeVar("Config", bound="StudyConfig")
+# Why a method leaves no network that all institutions share.
+WITHOUT_GLOBAL_NETWORK: Mapping[str, str] = MappingProxyType(
+    {
+        "local": "trains a model for each institution",
+        "gradient_boosting": "trains no network",
+    }
+)
+GLOBAL_NETWORK_METHODS = tuple(m for m in METHODS if m not in WITHOUT_GLOBAL_NETWORK)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

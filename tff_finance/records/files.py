@@ -1,11 +1,12 @@
 """Atomic files: a reader sees the old content or the new, never a part."""
 
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -28,6 +29,39 @@ def what_is_wrong(error: Exception) -> str:
     return text
 
 
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A temporary file to fill, renamed to `path` when the block ends well.
+
+    Args:
+        path: The file; folders above it are made.
+
+    Yields:
+        The temporary file's path. If the block fails, `path` is as before and the
+        temporary file is gone.
+
+    Raises:
+        OSError: If it can't be written, such as on a full disk; names `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.stem}.", suffix="".join(path.suffixes)
+    )
+    os.close(handle)
+    temporary = pathlib.Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files that only their owner reads; results are shared.
+        temporary.chmod(0o666 & ~_umask())
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_atomically(
     path: pathlib.Path, write: Callable[[pathlib.Path], object]
 ) -> None:
@@ -41,28 +75,55 @@ def write_atomically(
     Raises:
         OSError: If it can't be written, such as on a full disk; names `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.stem}.", suffix="".join(path.suffixes)
-    )
-    os.close(handle)
-    temporary = pathlib.Path(name)
-    try:
+    with replacing(path) as temporary:
         write(temporary)
-        # mkstemp makes files that only their owner reads; results are shared.
-        temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A temporary folder to fill, renamed to `path` when the block ends well.
+
+    A folder that is there already is put aside first and deleted last, so that
+    whoever looks sees all of the old one, nothing, or all of the new one.
+
+    Args:
+        path: The folder; folders above it are made.
+
+    Yields:
+        The temporary folder's path. If the block fails, `path` is as before and
+        the temporary folder is gone.
+
+    Raises:
+        OSError: If it can't be written; names `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as name:
+        temporary, old = pathlib.Path(name) / "new", pathlib.Path(name) / "old"
+        temporary.mkdir()
+        try:
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    file.chmod(0o666 & ~_umask())
+                    with file.open("rb") as stream:
+                        os.fsync(stream.fileno())
+            if path.exists():
+                path.rename(old)
+            temporary.rename(path)
+        except OSError as error:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            reason = error.strerror or str(error)
+            raise OSError(error.errno, reason, str(path)) from error
 
 
 def sha256(path: pathlib.Path) -> str:
     """The file's checksum, in hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def write_json(path: pathlib.Path, content: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """An experiment's output folder, from which a killed run goes on.
 
     record/, summary.json    the result
+    model/                   the model, where one is asked for
     metrics/, tensorboard/   losses round by round, while the run goes
     checkpoints/run.json     what was asked for, and of which code
     checkpoints/seed_0/fed_avg/record/   a finished part: never run again
@@ -32,6 +33,7 @@ _MADE_BY_A_RUN = (
     "record",
     "summary.json",
     "missed_by_workers.json",
+    "model",
     "checkpoints",
 )
 
@@ -135,6 +137,11 @@ class RunFolder:
     def beside(self, part: str, name: str) -> pathlib.Path:
         """A file that belongs to a part and isn't in its record."""
         return self._checkpoints / part / name
+
+    @property
+    def model(self) -> pathlib.Path:
+        """The folder for the model, where a run is to leave one."""
+        return self.directory / "model"
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[pathlib.Path]:
