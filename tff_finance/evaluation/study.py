@@ -35,7 +35,6 @@ from tff_finance.records.config import StudyConfig
 from tff_finance.records.run_folder import RunFolder, differences
 from tff_finance.records.run_record import (
     InstitutionRow,
-    MetricRow,
     RunRecord,
     join_rows,
 )
@@ -51,10 +50,6 @@ _INTERVALS = "intervals"
 
 # Lies beside a method's record.
 _SCORES = "scores.npz"
-
-JudgeMore = Callable[
-    [TestScores, Sequence[Institution], str, int], tuple[MetricRow, ...]
-]
 
 Keep = Callable[[str, Fitted, Consortium], None]
 
@@ -87,8 +82,6 @@ class Study:
         judged_by: Metrics by name.
         balanced: Whether both classes weigh the same in the loss of networks.
         row_intervals: Intervals over test rows; None for data that a seed redraws.
-        judge_more: Further metrics of a method's test scores, such as those of
-            days; takes the scores, the institutions, the method and the seed.
         keep: Takes each method's name and what it learnt, before it is finished.
     """
 
@@ -103,7 +96,6 @@ class Study:
     )
     balanced: bool = False
     row_intervals: RowIntervals | None = None
-    judge_more: JudgeMore | None = None
     keep: Keep | None = None
 
 
@@ -223,7 +215,7 @@ class _Runner:
         for method in self._methods_for(consortium):
             done = records[method.name]
             if not (done and self._has_scores(seed, method.name)):
-                record = self._run_method(method, institutions, consortium, seed)
+                record = self._run_method(method, consortium, seed)
                 records[method.name] = self._finish(seed, method.name, record)
         if self._study.row_intervals:
             record = self._intervals(institutions, consortium, seed)
@@ -289,7 +281,6 @@ class _Runner:
     def _run_method(
         self,
         method: Method,
-        institutions: Sequence[Institution],
         consortium: Consortium,
         seed: int,
     ) -> RunRecord:
@@ -308,14 +299,9 @@ class _Runner:
             method=method.name,
             judged_by=self._study.judged_by,
         )
-        metrics = judgement.metrics
-        if self._study.row_intervals or self._study.judge_more:
+        if self._study.row_intervals:
             scores = TestScores.of(fitted.scorers, consortium.test)
             self._keep_scores(scores, seed, method.name)
-            if self._study.judge_more:
-                metrics += self._study.judge_more(
-                    scores, institutions, method.name, seed
-                )
         rounds = max(run.rounds for run in fitted.runs)
         seconds = time.monotonic() - start
         self._report_progress(
@@ -323,7 +309,7 @@ class _Runner:
         )
         return dataclasses.replace(
             self._header,
-            metrics=metrics,
+            metrics=judgement.metrics,
             curves=fitted.curves,
             runs=fitted.runs,
             histograms=judgement.histograms,
