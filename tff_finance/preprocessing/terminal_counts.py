@@ -42,14 +42,10 @@ class SummedCounts:
     Attributes:
         counts: The sum.
         aggregation: The operator of TFF that summed, `PLAIN` or `SECURE`.
-        received: Type of what each bank receives: the sum.
-        sent: Type of what each bank sends.
     """
 
     counts: TerminalCounts
     aggregation: str
-    received: tff.Type
-    sent: tff.Type
 
 
 def federated_terminal_counts(
@@ -87,7 +83,6 @@ def federated_terminal_counts(
             total = computation(cells)
     else:
         total = computation(cells)
-    result_type = computation.type_signature.result.member
     return SummedCounts(
         counts=TerminalCounts.from_array(
             np.asarray(total),
@@ -95,9 +90,18 @@ def federated_terminal_counts(
             first_period=periods.start,
         ),
         aggregation=SECURE if secure else PLAIN,
-        received=result_type,
-        sent=result_type,
     )
+
+
+def exchanged_types(
+    *, terminals: int, periods: int
+) -> tuple[list[tff.Type], list[tff.Type]]:
+    """Types of what each bank receives, and of what it sends: the sum, its counts."""
+    computation = build_terminal_counts_sum(
+        terminals=terminals, periods=periods, secure=False
+    )
+    array_type = computation.type_signature.result.member
+    return [array_type], [array_type]
 
 
 @functools.cache  # traced once for all arms and seeds

@@ -17,7 +17,9 @@ import pandas as pd
 from tff_finance import checks
 from tff_finance.datasets.payment_features import payment_features
 from tff_finance.datasets.terminal_counts import (
+    LABEL_DELAY_DAYS,
     PERIOD_SECONDS,
+    WINDOWS_IN_DAYS,
     TerminalCounts,
     needed_periods,
     terminal_counts,
@@ -58,7 +60,7 @@ def add_features(
 
     Args:
         banks: Raw payments of each bank, as `payment_features` takes them, those of
-            the 37 days before `days` included.
+            the 37 days before `days` included; a card is at one bank.
         terminal_risk: One of `TERMINAL_RISKS`.
         days: The days (from day 0, by TX_TIME_SECONDS) whose payments get features.
         terminals: Terminals of the market, numbered from 0.
@@ -77,6 +79,8 @@ def add_features(
     checks.check_at_least("banks", len(banks), 1)
     checks.check_at_least("days", len(days), 1)
     begin, end = days.start * SECONDS_PER_DAY, days.stop * SECONDS_PER_DAY
+    history = begin - (LABEL_DELAY_DAYS + max(WINDOWS_IN_DAYS)) * SECONDS_PER_DAY
+    banks = {name: _between(bank, history, end) for name, bank in banks.items()}
     summed, counts = None, None
     if terminal_risk == "pooled":
         counts = _sum([terminal_counts(b, period_seconds=1) for b in banks.values()])
@@ -87,16 +91,34 @@ def add_features(
                 for bank in banks.values()
             ],
             terminals=terminals,
-            periods=needed_periods(begin, end - 1, period_seconds=period_seconds),
+            periods=summed_periods(days, period_seconds=period_seconds),
             secure=secure,
         )
         counts = summed.counts
-    tables = {}
-    for name, payments in banks.items():
-        features = payment_features(payments, counts=counts)
-        seconds = features["TX_TIME_SECONDS"]
-        tables[name] = features[(seconds >= begin) & (seconds < end)]
+    tables = {
+        name: _between(payment_features(payments, counts=counts), begin, end)
+        for name, payments in banks.items()
+    }
     return BankPayments(tables=tables, summed=summed)
+
+
+def summed_periods(days: range, *, period_seconds: int = PERIOD_SECONDS) -> range:
+    """The periods whose counts the federated arm exchanges; see `add_features`.
+
+    Returns:
+        Periods that follow from the days, and from no payment: they are public.
+    """
+    return needed_periods(
+        days.start * SECONDS_PER_DAY,
+        days.stop * SECONDS_PER_DAY - 1,
+        period_seconds=period_seconds,
+    )
+
+
+def _between(payments: pd.DataFrame, begin: int, end: int) -> pd.DataFrame:
+    """Payments from one second up to, not including, another."""
+    seconds = payments["TX_TIME_SECONDS"]
+    return payments[(seconds >= begin) & (seconds < end)]
 
 
 def _sum(counts: list[TerminalCounts]) -> TerminalCounts:
