@@ -8,6 +8,7 @@ that was killed goes on where it was when it is started again with the same flag
 Training flags that are not given take the task's values.
 """
 
+import contextlib
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -19,12 +20,17 @@ from tff_finance.records import files
 from tff_finance.records.comparison_config import (
     CLASS_WEIGHTS,
     MIN_RESAMPLES,
+    TERMINAL_RISKS,
     ComparisonConfig,
 )
 from tff_finance.records.config import TASK_TRAINING
 
 if TYPE_CHECKING:
     from experiments.comparison_data import ComparisonData
+    from tff_finance.institutions.split import Split
+    from tff_finance.preprocessing.handbook_preparation import HandbookPreparation
+
+_RAW_PAYMENTS = "handbook_fraud"
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for summary.json and record/; made if missing."
@@ -67,12 +73,25 @@ _CLASS_WEIGHTS = flags.DEFINE_enum(
     CLASS_WEIGHTS,
     "balanced: both classes weigh the same in the loss; scores are corrected for it.",
 )
+_TERMINAL_RISK = flags.DEFINE_enum(
+    "terminal_risk",
+    "federated",
+    TERMINAL_RISKS,
+    f"Of {_RAW_PAYMENTS}: a terminal's risk from each bank's own payments, from all "
+    "banks' pooled, or from counts summed over banks; see docs/fraud.md.",
+)
+_SECURE_COUNTS = flags.DEFINE_bool(
+    "secure_counts",
+    False,
+    "Sums federated counts by TFF's secure sum, simulated, instead of a plain sum.",
+)
 _RESAMPLES = flags.DEFINE_integer(
     "resamples",
     1000,
     "Of the bootstrap over test rows.",
     lower_bound=MIN_RESAMPLES,
 )
+_PAYMENT_FLAGS = (_TERMINAL_RISK, _SECURE_COUNTS)
 
 
 # So that --help lists them too.
@@ -95,6 +114,7 @@ def main() -> None:
         from tff_finance.evaluation.summary import build_summary
         from tff_finance.report.comparison_console import print_comparison
 
+        exchanged = data.preparation.exchanged_types() if data.preparation else ((), ())
         with runtime.execution_context(directory):
             record = run_comparison(
                 config,
@@ -103,6 +123,7 @@ def main() -> None:
                 scenario=data.scenario,
                 report_progress=command_line.report_progress,
                 folder=folder,
+                exchanged_for_features=exchanged,
             )
         summary = build_summary(record)
         files.write_json(directory / "summary.json", summary)
@@ -129,6 +150,12 @@ def _check_flags() -> None:
     if missing := [name for name, value in asked.items() if not value]:
         either = "" if any(kinds) else " (or --contract and --table for own files)"
         command_line.usage_error(f"--{', --'.join(missing)} must be given{either}")
+    payments_only = [flag.name for flag in _PAYMENT_FLAGS if flag.present]
+    if payments_only and _DATASET.value != _RAW_PAYMENTS:
+        command_line.usage_error(
+            f"--{', --'.join(payments_only)} must be given with --dataset="
+            f"{_RAW_PAYMENTS} only"
+        )
     try:
         training_flags.training(TASK_TRAINING[_TASK.value])
     except ValueError as error:
@@ -153,6 +180,7 @@ def _data() -> "ComparisonData":
             partition=partition,
             split=split,
             clusters=_CLUSTERS.value,
+            preparation=_preparation(split),
         )
     pairs = [given.partition("=") for given in _TABLE.value]
     comparison_data.check_institutions([name for name, _, _ in pairs])
@@ -162,6 +190,20 @@ def _data() -> "ComparisonData":
         split=split,
         clusters=_CLUSTERS.value,
     )
+
+
+def _preparation(split: "Split") -> "HandbookPreparation | None":
+    """What makes a table of features of raw payments; None for other tables."""
+    if _DATASET.value != _RAW_PAYMENTS:
+        return None
+    from tff_finance.preprocessing.handbook_preparation import HandbookPreparation
+
+    try:
+        return HandbookPreparation.for_split(
+            split, terminal_risk=_TERMINAL_RISK.value, secure=_SECURE_COUNTS.value
+        )
+    except ValueError as error:
+        command_line.usage_error(error)
 
 
 def _config(data: "ComparisonData", runtime: str) -> ComparisonConfig:
@@ -175,6 +217,7 @@ def _config(data: "ComparisonData", runtime: str) -> ComparisonConfig:
             contract_sha256=data.contract_sha256,
             partition=_PARTITION.value or "",
             split=_SPLIT.value,
+            preparation=str(data.preparation) if data.preparation else "",
             clusters=_CLUSTERS.value,
             class_weights=_CLASS_WEIGHTS.value,
             resamples=_RESAMPLES.value,
@@ -192,12 +235,22 @@ def _institutions(data: "ComparisonData") -> list[str]:
     from tff_finance.datasets.contract import ContractError
 
     try:
-        institutions = data.source.institutions(training_flags.seeds()[0])
+        with _preparing(data):
+            institutions = data.source.institutions(training_flags.seeds()[0])
     except ContractError as error:
         command_line.failure(error)
     except ValueError as error:
         command_line.usage_error(error)
     return [institution.name for institution in institutions]
+
+
+def _preparing(data: "ComparisonData") -> contextlib.AbstractContextManager[None]:
+    """Where a preparation's computations run; a table without one needs none."""
+    if not data.preparation:
+        return contextlib.nullcontext()
+    from tff_finance.runtime import in_process
+
+    return in_process.execution_context()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tests.datasets.payments import DAY, payments_of, random_payments
 from tff_finance.datasets.payment_features import payment_features
-from tff_finance.preprocessing.terminal_risk import TERMINAL_RISKS, add_features
+from tff_finance.preprocessing.terminal_risk import add_features
+from tff_finance.records.comparison_config import TERMINAL_RISKS
 from tff_finance.runtime.in_process import execution_context
 
 TERMINALS = 5

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+import tensorflow_federated as tff
 
 from tff_finance import checks
 from tff_finance.datasets.contract import Contract
@@ -51,6 +52,8 @@ _INTERVALS = "intervals"
 # Lies beside a method's record.
 _SCORES = "scores.npz"
 
+ExchangedTypes = tuple[Sequence[tff.Type], Sequence[tff.Type]]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RowIntervals:
@@ -80,6 +83,8 @@ class Study:
         judged_by: Metrics by name.
         balanced: Whether both classes weigh the same in the loss of networks.
         row_intervals: Intervals over test rows; None for data that a seed redraws.
+        exchanged_for_features: Types of what each institution receives and sends
+            before training for its features, once; nothing for most tables.
     """
 
     experiment: str
@@ -93,6 +98,7 @@ class Study:
     )
     balanced: bool = False
     row_intervals: RowIntervals | None = None
+    exchanged_for_features: ExchangedTypes = ((), ())
 
 
 def run_study(
@@ -330,16 +336,14 @@ def _part(seed: int, name: str) -> str:
 
 def _empty_record(study: Study) -> RunRecord:
     """A record without rows: what was asked for, and of which data."""
-    received, sent = exchanged_types(study.contract)
+    preprocessing = _traffic(exchanged_types(study.contract))
+    if any(study.exchanged_for_features):
+        preprocessing["features"] = _traffic(study.exchanged_for_features)
     return RunRecord(
         experiment=study.experiment,
         config=study.config.to_mapping(),
         scenario=dict(study.scenario),
-        preprocessing={
-            "bytes_down": sum(map(communication.type_bytes, received)),
-            "bytes_up": sum(map(communication.type_bytes, sent)),
-            "source": f"{communication.SOURCE}, for each institution, once",
-        },
+        preprocessing=preprocessing,
         versions=result_versions(),
         institutions=(),
         metrics=(),
@@ -347,6 +351,15 @@ def _empty_record(study: Study) -> RunRecord:
         runs=(),
         histograms=(),
     )
+
+
+def _traffic(types: ExchangedTypes) -> dict[str, Any]:
+    received, sent = types
+    return {
+        "bytes_down": sum(map(communication.type_bytes, received)),
+        "bytes_up": sum(map(communication.type_bytes, sent)),
+        "source": f"{communication.SOURCE}, for each institution, once",
+    }
 
 
 def _institution_row(institution: Institution, label: str, seed: int) -> InstitutionRow:

@@ -19,6 +19,7 @@ from tff_finance.datasets.handbook_protocol import (
 from tff_finance.institutions.split import Split
 from tff_finance.institutions.time_split import PeriodSplit
 from tff_finance.preprocessing import terminal_counts, terminal_risk
+from tff_finance.records.comparison_config import TERMINAL_RISKS
 
 DAY_COLUMN = "TX_TIME_DAYS"
 
@@ -28,7 +29,7 @@ class HandbookPreparation:
     """Prepares the raw payments of a market for the days that a split looks at.
 
     Attributes:
-        terminal_risk: One of `terminal_risk.TERMINAL_RISKS`.
+        terminal_risk: One of `TERMINAL_RISKS`.
         days: The days whose payments get features; others only go into them.
         blocked_since: Cards are blocked for frauds from this day on.
         secure: Whether federated counts are summed securely.
@@ -41,9 +42,7 @@ class HandbookPreparation:
 
     def __post_init__(self) -> None:
         """Refuses an arm that doesn't exist, and a secure sum of nothing."""
-        checks.check_one_of(
-            "terminal_risk", self.terminal_risk, terminal_risk.TERMINAL_RISKS
-        )
+        checks.check_one_of("terminal_risk", self.terminal_risk, TERMINAL_RISKS)
         if self.secure and self.terminal_risk != "federated":
             raise ValueError(
                 "`secure` sums are of federated terminal risk only, got "
@@ -59,7 +58,7 @@ class HandbookPreparation:
         Args:
             split: Periods of days, such as
                 `periods:TX_TIME_DAYS:115..122,101..108,129..136`, the book's weeks.
-            terminal_risk: One of `terminal_risk.TERMINAL_RISKS`.
+            terminal_risk: One of `TERMINAL_RISKS`.
             secure: Whether federated counts are summed securely.
 
         Returns:

@@ -29,8 +29,7 @@ from tff_finance.preprocessing.terminal_counts import (
     SummedCounts,
     federated_terminal_counts,
 )
-
-TERMINAL_RISKS = ("own", "pooled", "federated")
+from tff_finance.records.comparison_config import TERMINAL_RISKS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
