@@ -32,6 +32,7 @@ from tff_finance.metrics.values import Metric
 from tff_finance.preprocessing.consortium import Consortium, encode_consortium
 from tff_finance.preprocessing.label_counts import federated_label_counts
 from tff_finance.preprocessing.statistics import exchanged_types
+from tff_finance.records import files
 from tff_finance.records.config import StudyConfig
 from tff_finance.records.run_folder import RunFolder, differences
 from tff_finance.records.run_record import (
@@ -328,6 +329,30 @@ class _Runner:
             resamples=asked.resamples,
         )
         return dataclasses.replace(self._header, bootstraps=rows)
+
+
+def finished_scores(folder: RunFolder, *, seed: int, method: str) -> TestScores:
+    """The scores of test rows that a finished run keeps beside its checkpoints.
+
+    Args:
+        folder: The run's.
+        seed: One of its seeds.
+        method: One of its methods.
+
+    Returns:
+        The scores.
+
+    Raises:
+        RunFailedError: If they aren't there.
+    """
+    path = folder.beside(_part(seed, method), _SCORES)
+    try:
+        return TestScores.read(path)
+    except files.UNREADABLE as error:
+        raise checks.RunFailedError(
+            f"{path}: {files.what_is_wrong(error)}. Scores are kept by a comparison "
+            "that was run to its end in this folder: run it again."
+        ) from error
 
 
 def _part(seed: int, name: str) -> str:
