@@ -196,9 +196,13 @@ def _preparation(split: "Split") -> "HandbookPreparation | None":
     """What makes a table of features of raw payments; None for other tables."""
     if _DATASET.value != _RAW_PAYMENTS:
         return None
-    from tff_finance.preprocessing.handbook_preparation import HandbookPreparation
+    from tff_finance.datasets.handbook_protocol import DAY_COLUMN
+    from tff_finance.institutions.day_periods import day_periods
 
     try:
+        day_periods(split, DAY_COLUMN)  # before the import of TensorFlow
+        from tff_finance.preprocessing.handbook_preparation import HandbookPreparation
+
         return HandbookPreparation.for_split(
             split, terminal_risk=_TERMINAL_RISK.value, secure=_SECURE_COUNTS.value
         )

@@ -124,13 +124,11 @@ def _test_payments(config: ComparisonConfig) -> "TestPayments":
     import numpy as np
 
     from experiments import comparison_data
+    from tff_finance.datasets.handbook_protocol import DAY_COLUMN
     from tff_finance.evaluation.arms import TestPayments
     from tff_finance.institutions.partition import parse_partition
     from tff_finance.institutions.split import parse_split
-    from tff_finance.preprocessing.handbook_preparation import (
-        DAY_COLUMN,
-        HandbookPreparation,
-    )
+    from tff_finance.preprocessing.handbook_preparation import HandbookPreparation
 
     split = parse_split(config.split)
     data = comparison_data.public_data(

@@ -72,7 +72,7 @@ def test_counts_are_all_that_is_exchanged():
     ("text", "options", "named"),
     [
         ("shuffled:0.6,0.2,0.2", {}, "must be `periods:TX_TIME_DAYS:FROM..TO"),
-        ("periods:TX_DATETIME:1..2,2..3,3..4", {}, "`split` of the Handbook's"),
+        ("periods:TX_DATETIME:1..2,2..3,3..4", {}, "must be `periods:TX_TIME_DAYS"),
         ("periods:TX_TIME_DAYS:1.5..2,2..3,3..4", {}, "whole days .*'1.5'"),
         (BOOK_WEEKS, {"terminal_risk": "shared"}, "must be one of own, pooled, fed"),
         (BOOK_WEEKS, {"terminal_risk": "own", "secure": True}, "`secure` sums"),

@@ -13,6 +13,7 @@ import pandas as pd
 from tff_finance import checks
 from tff_finance.datasets.terminal_counts import LABEL_DELAY_DAYS
 
+DAY_COLUMN = "TX_TIME_DAYS"
 CUSTOMERS = 5_000
 TERMINALS = 10_000
 REGIONS = 5

@@ -12,16 +12,15 @@ import tensorflow_federated as tff
 
 from tff_finance import checks
 from tff_finance.datasets.handbook_protocol import (
+    DAY_COLUMN,
     TERMINALS,
     blocked_payments,
     home_regions,
 )
+from tff_finance.institutions.day_periods import day_periods
 from tff_finance.institutions.split import Split
-from tff_finance.institutions.time_split import PeriodSplit
 from tff_finance.preprocessing import terminal_counts, terminal_risk
 from tff_finance.records.comparison_config import TERMINAL_RISKS
-
-DAY_COLUMN = "TX_TIME_DAYS"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,8 +55,7 @@ class HandbookPreparation:
         """For the periods of a split.
 
         Args:
-            split: Periods of days, such as
-                `periods:TX_TIME_DAYS:115..122,101..108,129..136`, the book's weeks.
+            split: As for `day_periods`, by TX_TIME_DAYS.
             terminal_risk: One of `TERMINAL_RISKS`.
             secure: Whether federated counts are summed securely.
 
@@ -68,17 +66,13 @@ class HandbookPreparation:
         Raises:
             ValueError: If the split is another, or there is no such arm.
         """
-        if not isinstance(split, PeriodSplit) or split.column != DAY_COLUMN:
-            raise ValueError(
-                f"`split` of the Handbook's payments must be `periods:{DAY_COLUMN}:"
-                "FROM..TO,FROM..TO,FROM..TO` for train, validation and test, got "
-                f"{str(split)!r}."
-            )
-        periods = [(_day(start), _day(end)) for start, end in split.periods]
+        periods = day_periods(split, DAY_COLUMN)
         return cls(
             terminal_risk=terminal_risk,
-            days=range(min(s for s, _ in periods), max(e for _, e in periods)),
-            blocked_since=periods[0][0],
+            days=range(
+                min(days.start for days in periods), max(days.stop for days in periods)
+            ),
+            blocked_since=periods[0].start,
             secure=secure,
         )
 
@@ -138,12 +132,3 @@ class HandbookPreparation:
     def _unblocked(self, table: pd.DataFrame) -> pd.DataFrame:
         days = table[DAY_COLUMN].to_numpy()
         return table[~blocked_payments(table, days, since=self.blocked_since)]
-
-
-def _day(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise ValueError(
-            f"`split` must have whole days of {DAY_COLUMN}, got {text!r}."
-        ) from error
