@@ -104,6 +104,16 @@ def test_blocked_cards_and_other_days_are_left_out(terminal_risk):
         assert (table["home_region"] == region).all()
 
 
+def test_cards_at_several_banks_are_refused():
+    payments = random_payments(2, customers=6)
+    preparation = HandbookPreparation(
+        terminal_risk="own", days=range(40, 60), blocked_since=45
+    )
+    halves = {"bank_a": payments[:200], "bank_b": payments[200:]}
+    with pytest.raises(ValueError, match="one bank, but 6 cards are at several"):
+        preparation.at_institutions(halves)
+
+
 def test_weeks_of_the_book(public_data):
     """Five banks, whose rows together are the book's, nearly with its features."""
     months = payments_table(["2018-06", "2018-07", "2018-08"])

@@ -105,7 +105,12 @@ class HandbookPreparation:
 
         Returns:
             What is left of them, with features.
+
+        Raises:
+            ValueError: If a card is at several banks, which would each see a part of
+                its payments.
         """
+        _check_cards(dealt)
         banks = terminal_risk.add_features(
             dealt,
             terminal_risk=self.terminal_risk,
@@ -132,3 +137,14 @@ class HandbookPreparation:
     def _unblocked(self, table: pd.DataFrame) -> pd.DataFrame:
         days = table[DAY_COLUMN].to_numpy()
         return table[~blocked_payments(table, days, since=self.blocked_since)]
+
+
+def _check_cards(dealt: Mapping[str, pd.DataFrame]) -> None:
+    cards = pd.concat(
+        [pd.Series(bank["CUSTOMER_ID"].unique()) for bank in dealt.values()]
+    )
+    if several := int(cards[cards.duplicated()].nunique()):
+        raise ValueError(
+            f"`partition` must leave each card at one bank, but {several} cards are at "
+            "several: deal by home_region, or with CUSTOMER_ID as `clusters`."
+        )
