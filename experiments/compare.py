@@ -55,6 +55,7 @@ def main() -> None:
                 scenario=data.scenario,
                 report_progress=command_line.report_progress,
                 folder=folder,
+                exchanged_for_features=data.exchanged_types(),
             )
         summary = build_summary(record)
         files.write_json(directory / "summary.json", summary)

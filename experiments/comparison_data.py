@@ -5,7 +5,7 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments import command_line
 from tff_finance.datasets import public, reading
@@ -23,11 +23,13 @@ from tff_finance.institutions.table_source import (
     AsItIs,
     DealtTable,
     OwnTables,
-    Preparation,
     TableSource,
 )
 from tff_finance.records import files
 from tff_finance.records.comparison_config import OWN_TABLES, DataFile
+
+if TYPE_CHECKING:  # it brings TensorFlow, which few tables need so early
+    from tff_finance.preprocessing.handbook_preparation import HandbookPreparation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +43,7 @@ class ComparisonData:
         title: What the table is, in a line.
         files: Where the rows come from.
         left_out: Columns that no model sees, by institution ("" for all).
+        preparation: What is done to the raw public table; None for nothing.
     """
 
     source: TableSource
@@ -49,6 +52,7 @@ class ComparisonData:
     title: str
     files: tuple[DataFile, ...]
     left_out: Mapping[str, LeftOut]
+    preparation: "HandbookPreparation | None" = None
 
     @property
     def contract_sha256(self) -> str:
@@ -73,6 +77,10 @@ class ComparisonData:
                 for name, columns in self.left_out.items()
             },
         }
+
+    def exchanged_types(self) -> tuple[Sequence[Any], Sequence[Any]]:
+        """TFF types of what the preparation has each institution receive and send."""
+        return self.preparation.exchanged_types() if self.preparation else ((), ())
 
     def notes(self) -> list[str]:
         """What a user must know about the columns before believing a model."""
@@ -104,7 +112,7 @@ def public_data(
     partition: Partition,
     split: Split,
     clusters: str,
-    preparation: Preparation | None = None,
+    preparation: "HandbookPreparation | None" = None,
 ) -> ComparisonData:
     """Finds or downloads a public table.
 
@@ -140,6 +148,7 @@ def public_data(
             for file, path in zip(found.edition.files, found.paths, strict=True)
         ),
         left_out={"": columns_left_out(contract, table.columns, institution="")},
+        preparation=preparation,
     )
 
 

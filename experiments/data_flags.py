@@ -4,6 +4,7 @@ Either a public table that is dealt out to institutions (--dataset, --data_dir,
 --partition), or one file per institution (--contract, --table for each).
 """
 
+import contextlib
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,17 @@ from experiments.dataset_names import DATASETS
 from tff_finance.records.comparison_config import (
     CLASS_WEIGHTS,
     MIN_RESAMPLES,
+    TERMINAL_RISKS,
     ComparisonConfig,
 )
 from tff_finance.records.config import TASK_TRAINING
 
 if TYPE_CHECKING:
     from experiments.comparison_data import ComparisonData
+    from tff_finance.institutions.split import Split
+    from tff_finance.preprocessing.handbook_preparation import HandbookPreparation
+
+_RAW_PAYMENTS = "handbook_fraud"
 
 _TASK = flags.DEFINE_enum(
     "task", None, list(TASK_TRAINING), "Business task: model, settings and metrics."
@@ -59,6 +65,19 @@ _CLASS_WEIGHTS = flags.DEFINE_enum(
     CLASS_WEIGHTS,
     "balanced: both classes weigh the same in the loss; scores are corrected for it.",
 )
+_TERMINAL_RISK = flags.DEFINE_enum(
+    "terminal_risk",
+    "federated",
+    TERMINAL_RISKS,
+    f"Of {_RAW_PAYMENTS}: a terminal's risk from each bank's own payments, from all "
+    "banks' pooled, or from counts summed over banks; see docs/fraud.md.",
+)
+_SECURE_COUNTS = flags.DEFINE_bool(
+    "secure_counts",
+    False,
+    "Sums federated counts by TFF's secure sum, simulated, instead of a plain sum.",
+)
+_PAYMENT_FLAGS = (_TERMINAL_RISK, _SECURE_COUNTS)
 _RESAMPLES = flags.DEFINE_integer(
     "resamples",
     1000,
@@ -86,6 +105,12 @@ def check() -> None:
     if missing := [name for name, value in asked.items() if not value]:
         either = "" if any(kinds) else " (or --contract and --table for own files)"
         command_line.usage_error(f"--{', --'.join(missing)} must be given{either}")
+    payments_only = [flag.name for flag in _PAYMENT_FLAGS if flag.present]
+    if payments_only and _DATASET.value != _RAW_PAYMENTS:
+        command_line.usage_error(
+            f"--{', --'.join(payments_only)} must be given with --dataset="
+            f"{_RAW_PAYMENTS} only"
+        )
     try:
         training_flags.training(TASK_TRAINING[_TASK.value])
     except ValueError as error:
@@ -110,6 +135,7 @@ def data() -> "ComparisonData":
             partition=partition,
             split=split,
             clusters=_CLUSTERS.value,
+            preparation=_preparation(split),
         )
     pairs = [given.partition("=") for given in _TABLE.value]
     comparison_data.check_institutions([name for name, _, _ in pairs])
@@ -119,6 +145,24 @@ def data() -> "ComparisonData":
         split=split,
         clusters=_CLUSTERS.value,
     )
+
+
+def _preparation(split: "Split") -> "HandbookPreparation | None":
+    """What makes a table of features of raw payments; None for other tables."""
+    if _DATASET.value != _RAW_PAYMENTS:
+        return None
+    from tff_finance.datasets.handbook_protocol import DAY_COLUMN
+    from tff_finance.institutions.day_periods import day_periods
+
+    try:
+        day_periods(split, DAY_COLUMN)  # before the import of TensorFlow
+        from tff_finance.preprocessing.handbook_preparation import HandbookPreparation
+
+        return HandbookPreparation.for_split(
+            split, terminal_risk=_TERMINAL_RISK.value, secure=_SECURE_COUNTS.value
+        )
+    except ValueError as error:
+        command_line.usage_error(error)
 
 
 def config(
@@ -138,6 +182,7 @@ def config(
             contract_sha256=data.contract_sha256,
             partition=_PARTITION.value or "",
             split=_SPLIT.value,
+            preparation=str(data.preparation) if data.preparation else "",
             clusters=_CLUSTERS.value,
             class_weights=_CLASS_WEIGHTS.value,
             resamples=_RESAMPLES.value,
@@ -155,9 +200,19 @@ def institutions(data: "ComparisonData", seed: int) -> list[str]:
     from tff_finance.datasets.contract import ContractError
 
     try:
-        parties = data.source.institutions(seed)
+        with _preparing(data):
+            parties = data.source.institutions(seed)
     except ContractError as error:
         command_line.failure(error)
     except ValueError as error:
         command_line.usage_error(error)
     return [institution.name for institution in parties]
+
+
+def _preparing(data: "ComparisonData") -> contextlib.AbstractContextManager[None]:
+    """Where a preparation's computations run; a table without one needs none."""
+    if not data.preparation:
+        return contextlib.nullcontext()
+    from tff_finance.runtime import in_process
+
+    return in_process.execution_context()

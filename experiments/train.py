@@ -66,6 +66,7 @@ def main() -> None:
                 report_progress=command_line.report_progress,
                 folder=folder,
                 keep=model_keeper(folder.model, config),
+                exchanged_for_features=data.exchanged_types(),
             )
         try:  # a run that was finished before has not saved its model again
             model_folder.read_header(folder.model)

@@ -9,6 +9,7 @@ import pytest
 from tests.datasets.payments import DAY, START, payments_of
 from tff_finance.datasets import public
 from tff_finance.datasets.handbook_protocol import (
+    blocked_payments,
     customer_positions,
     home_regions,
     split_by_weeks,
@@ -79,6 +80,21 @@ def test_card_is_removed_from_the_day_on_which_its_fraud_is_known():
     )
     # Card 0 is known from the start; card 1 from day 5 on: its fraud was on day 2.
     assert tested.to_dict() == {1: [4], 2: [4, 5], 3: [4, 5], 4: [4, 5]}
+
+
+def test_payments_are_blocked_once_a_fraud_is_known():
+    """Card 0: fraud before `since`; 1: on day 3 and later; 2: none."""
+    frauds = {(0, 1), (1, 3), (1, 4)}
+    rows = [(card, day) for day in range(14) for card in range(3)]
+    payments = payments_of(
+        [(card, 0, day * DAY, 1.0, int((card, day) in frauds)) for card, day in rows]
+    )
+    days = (payments["TX_TIME_SECONDS"] // DAY).to_numpy()
+    blocked = blocked_payments(payments, days, since=2)
+    found = [row for row, is_blocked in zip(rows, blocked, strict=True) if is_blocked]
+    assert found == [(1, 11), (1, 12), (1, 13)]
+    none = payments.assign(TX_FRAUD=0)
+    assert not blocked_payments(none, days, since=0).any()
 
 
 def test_period_without_payments_is_named():

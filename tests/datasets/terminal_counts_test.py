@@ -8,12 +8,18 @@ from hypothesis import strategies as st
 
 from tests.datasets.payments import DAY, payments_of, random_payments
 from tff_finance.datasets.terminal_counts import (
+    PERIOD_SECONDS,
     TerminalCounts,
+    needed_periods,
     terminal_counts,
     terminal_features,
 )
 
-PERIODS = [1, 3_600, 43_200, DAY]
+PERIODS = [1, 3_600, 10_800, 43_200, DAY]
+
+
+def daily_counts(payments):
+    return terminal_counts(payments, period_seconds=DAY)
 
 
 def banks_of(payments, number, seed):
@@ -51,11 +57,11 @@ def test_dense_arrays_add_up_just_so():
     """As a secure sum adds them."""
     payments = random_payments(3)
     arrays = [
-        terminal_counts(own).to_array(terminals=7, periods=61)
+        daily_counts(own).to_array(terminals=7, periods=61)
         for own in banks_of(payments, 3, 0)
     ]
-    total = TerminalCounts.from_array(sum(arrays))
-    assert_same(total, terminal_counts(payments))
+    total = TerminalCounts.from_array(sum(arrays), period_seconds=DAY)
+    assert_same(total, daily_counts(payments))
     assert arrays[0].shape == (7, 61, 2)
     assert sum(arrays)[..., 0].sum() == len(payments)
     assert sum(arrays)[..., 1].sum() == payments["TX_FRAUD"].sum()
@@ -91,6 +97,51 @@ def test_windows_hold_whole_periods_with_known_labels(period):
 
 
 @pytest.mark.parametrize("period", PERIODS)
+@pytest.mark.parametrize(("first_day", "days"), [(45, 6), (50, 1), (0, 60)])
+def test_counts_of_needed_periods_are_enough(period, first_day, days):
+    payments = random_payments(7)
+    day = payments["TX_TIME_SECONDS"] // DAY
+    wanted = payments[(day >= first_day) & (day < first_day + days)]
+    counts = terminal_counts(payments, period_seconds=period)
+    periods = needed_periods(
+        first_day * DAY, (first_day + days) * DAY - 1, period_seconds=period
+    )
+    cropped = counts.within(periods)
+    assert set(cropped.periods) <= set(periods)
+    pd.testing.assert_frame_equal(
+        terminal_features(wanted, cropped), terminal_features(wanted, counts)
+    )
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_no_needed_period_is_idle(period):
+    """The first and the last of them each change a feature; those beyond don't."""
+    time = 50 * DAY + 43_200
+    periods = needed_periods(time, time, period_seconds=period)
+    wanted = payments_of([(0, 0, time, 9.0, 0)])
+    for second in (periods[0] * period, periods[-1] * period):
+        counts = terminal_counts(
+            payments_of([(0, 0, second, 9.0, 1)]), period_seconds=period
+        )
+        features = terminal_features(wanted, counts)
+        assert features["TERMINAL_ID_NB_TX_30DAY_WINDOW"].tolist() == [1]
+    for second in ((periods.start - 1) * period, periods.stop * period):
+        counts = terminal_counts(
+            payments_of([(0, 0, second, 9.0, 1)]), period_seconds=period
+        )
+        assert not terminal_features(wanted, counts).to_numpy().any()
+
+
+def test_three_hours_are_the_default():
+    payments = random_payments(8)
+    assert PERIOD_SECONDS == 3 * 3_600
+    assert_same(
+        terminal_counts(payments), terminal_counts(payments, period_seconds=10_800)
+    )
+    assert needed_periods(0, DAY) == needed_periods(0, DAY, period_seconds=10_800)
+
+
+@pytest.mark.parametrize("period", PERIODS)
 def test_labels_younger_than_the_delay_change_nothing(period):
     payments = random_payments(5)
     now = payments["TX_TIME_SECONDS"].max()
@@ -111,8 +162,8 @@ def test_warning_of_another_bank_arrives():
     noon = DAY // 2
     first = payments_of([(0, 5, day * DAY + noon, 9.0, 1) for day in range(3)])
     second = payments_of([(1, 5, 10 * DAY + noon, 9.0, 0)])
-    own = terminal_features(second, terminal_counts(second))
-    both = terminal_features(second, terminal_counts(first) + terminal_counts(second))
+    own = terminal_features(second, daily_counts(second))
+    both = terminal_features(second, daily_counts(first) + daily_counts(second))
     assert own["TERMINAL_ID_RISK_7DAY_WINDOW"].tolist() == [0.0]
     assert both["TERMINAL_ID_RISK_7DAY_WINDOW"].tolist() == [1.0]
     assert both["TERMINAL_ID_NB_TX_7DAY_WINDOW"].tolist() == [3]
@@ -136,18 +187,19 @@ def test_periods_that_do_not_divide_a_day_are_refused(period):
 def test_counts_of_different_periods_do_not_add():
     payments = random_payments(0)
     with pytest.raises(ValueError, match="86400 and 3600"):
-        terminal_counts(payments) + terminal_counts(payments, period_seconds=3_600)
+        daily_counts(payments) + terminal_counts(payments, period_seconds=3_600)
 
 
 def test_array_may_begin_later():
     payments = random_payments(6, days=20)
-    counts = terminal_counts(payments)
-    late = terminal_counts(
+    counts = daily_counts(payments)
+    late = daily_counts(
         payments.assign(TX_TIME_SECONDS=payments["TX_TIME_SECONDS"] + 30 * DAY)
     )
     array = late.to_array(terminals=5, periods=20, first_period=30)
     np.testing.assert_array_equal(array, counts.to_array(terminals=5, periods=20))
-    assert_same(TerminalCounts.from_array(array, first_period=30), late)
+    again = TerminalCounts.from_array(array, period_seconds=DAY, first_period=30)
+    assert_same(again, late)
 
 
 @pytest.mark.parametrize(
@@ -160,4 +212,4 @@ def test_array_may_begin_later():
 )
 def test_array_that_is_too_small_is_refused(options, named):
     with pytest.raises(ValueError, match=named):
-        terminal_counts(random_payments(0)).to_array(**options)
+        daily_counts(random_payments(0)).to_array(**options)

@@ -220,6 +220,13 @@ def test_periods_of_dates_have_their_delay_left_out(zone):
     assert str(test["time"].max().date()) == "2018-08-14"
 
 
+def test_validation_may_come_before_training():
+    table = pd.DataFrame({"id": range(8), "day": range(8)})
+    early = ids(split(table, parse_split("periods:day:3..5,1..2,6..7")))
+    late = ids(split(table, parse_split("periods:day:1..2,3..5,6..7")))
+    assert [early[1], early[0], early[2]] == late
+
+
 def test_periods_of_numbers_golden():
     table = pd.DataFrame({"id": range(8), "day": [0, 1, 2, 3, 4, 5, 6, 7]})
     assert ids(split(table, parse_split("periods:day:1..3,3..4,5.5..7"))) == [
@@ -247,7 +254,12 @@ def test_periods_of_numbers_golden():
         (
             PeriodSplit("day", (("5", "9"), ("8", "10"), ("10", "11"))),
             {},
-            "`periods` must follow one another, got 'periods:day:5..9,8..10",
+            "`periods` must not overlap, and the test must .* 'periods:day:5..9,8..10",
+        ),
+        (
+            PeriodSplit("day", (("1", "2"), ("5", "6"), ("3", "4"))),
+            {},
+            "the test must be the last, got 'periods:day:1..2,5..6,3..4'",
         ),
         (
             PeriodSplit("day", (("5", "x"), ("8", "10"), ("10", "11"))),

@@ -143,3 +143,25 @@ def test_own_tables_are_split_each_by_itself():
     ]
     shuffled = dataclasses.replace(source, split=parse_split("shuffled:0.5,0.25,0.25"))
     assert rows(shuffled.institutions(0)[0]) != rows(shuffled.institutions(1)[0])
+
+
+@pytest.mark.parametrize("kind", ["dealt", "own"])
+def test_customers_are_seen_earlier_and_later_in_a_split_by_time(kind):
+    """Clusters are for intervals then; no table of a split by time keeps them."""
+    split = parse_split("periods:x:1..50,50..60,60..80")
+    if kind == "dealt":
+        source = dealt(split=split, clusters="lender", table=RAW.head(80))
+        bank = source.institutions(0)[0]
+        assert set(bank.test["lender"]) == {"a"}
+    else:
+        table = CONTRACT.validate(RAW, institution="a").assign(customer=1)
+        tables = {"a": table.reset_index(drop=True)}
+        source = OwnTables(
+            tables=tables, contract=CONTRACT, split=split, clusters="customer"
+        )
+        (bank,) = source.institutions(0)
+    assert rows(bank) == [
+        list(range(1, 50)),
+        list(range(50, 60)),
+        list(range(60, 80)),
+    ]

@@ -62,6 +62,20 @@ def test_worker_is_ended_on_leaving(outside):
     assert await_end(workers)
 
 
+def test_secure_sums_run_where_asked_for(outside):
+    @tff.federated_computation(tff.FederatedType(np.int32, tff.CLIENTS))
+    def add_up(values):
+        return tff.federated_secure_sum_bitwidth(values, 8)
+
+    with local.execution_context(secure_sums=True):
+        assert add_up([100, 255, 7]) == 362
+        workers = living_workers() - outside
+    assert len(workers) == 1
+    assert await_end(workers)
+    with local.execution_context(), pytest.raises(Exception, match="federated value"):
+        add_up([100, 255, 7])
+
+
 def test_worker_is_ended_when_an_exception_passes(outside):
     workers = set()
 

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from tff_finance import checks
+from tff_finance.datasets.terminal_counts import LABEL_DELAY_DAYS
 
+DAY_COLUMN = "TX_TIME_DAYS"
 CUSTOMERS = 5_000
 TERMINALS = 10_000
 REGIONS = 5
@@ -72,6 +74,33 @@ def home_regions(customers: pd.Series) -> pd.Series:
     return pd.Series(names[bands[numbers]], index=customers.index, name="home_region")
 
 
+def blocked_payments(
+    payments: pd.DataFrame,
+    days: np.ndarray,
+    *,
+    since: int,
+    delay_days: int = LABEL_DELAY_DAYS,
+) -> np.ndarray:
+    """Which payments wouldn't be, since their card is known as compromised by then.
+
+    A card is known from the day on that is more than a label delay after its fraud.
+    Payments of such cards are no test of a model: anybody would refuse them.
+
+    Args:
+        payments: Columns CUSTOMER_ID, TX_FRAUD; with all frauds since that day.
+        days: Number of each payment's day, integer[n].
+        since: Day from which on frauds count.
+        delay_days: Days until labels are known.
+
+    Returns:
+        bool[n].
+    """
+    counts = (payments["TX_FRAUD"].to_numpy() == 1) & (days >= since)
+    frauds = pd.Series(days[counts]).groupby(payments["CUSTOMER_ID"].to_numpy()[counts])
+    first = payments["CUSTOMER_ID"].map(frauds.min()).to_numpy(np.float64)
+    return days > first + delay_days  # never where there was none: NaN
+
+
 def split_by_weeks(
     payments: pd.DataFrame,
     *,
@@ -82,9 +111,8 @@ def split_by_weeks(
 ) -> WeekSplit:
     """Splits payments as the book does.
 
-    A card is known as compromised on a day of the test if it had a fraud in the
-    training period, or later and at least `delay_days` and a day before. Such a card
-    would be blocked, so its payments of that day are no test.
+    Payments of the test are those of cards that aren't blocked: see
+    `blocked_payments`, with frauds since the beginning of training.
 
     Args:
         payments: With or without features; columns TX_DATETIME, CUSTOMER_ID,
@@ -105,19 +133,13 @@ def split_by_weeks(
         checks.check_positive(f"{name}_days", length)
     midnights = payments["TX_DATETIME"].dt.normalize()
     days = (midnights - pd.Timestamp(train_start)).dt.days.to_numpy()
-    customers = payments["CUSTOMER_ID"].to_numpy()
-    frauds = payments["TX_FRAUD"].to_numpy() == 1
-
     test_start = train_days + delay_days
-    end = test_start + test_days
-    in_test = np.zeros(len(payments), bool)
-    for day in range(test_start, end):
-        known = (days >= 0) & (days < day - delay_days) & frauds
-        in_test |= (days == day) & ~np.isin(customers, customers[known])
+    in_test = (days >= test_start) & (days < test_start + test_days)
+    blocked = blocked_payments(payments, days, since=0, delay_days=delay_days)
     masks = {
         "train": (days >= 0) & (days < train_days),
         "delay": (days >= train_days) & (days < test_start),
-        "test": in_test,
+        "test": in_test & ~blocked,
     }
     empty = [name for name, mask in masks.items() if not mask.any()]
     if empty:

@@ -5,11 +5,12 @@ terminal is frauds over payments in a window of time, so it follows from two cou
 that are sums over banks: adding all banks' counts gives the risk of the pooled
 payments, and no payment leaves its bank.
 
-Periods are days by default. With periods of one second the counts are the payments'
-own times and the risk is that of the book to the last digit, but so fine a count is no
-more private than the payments. With longer periods a window ends with the last one
-that was over a label delay ago. By days the news is half a day older on average, which
-costs as much as pooling gains; by three hours it costs nothing: see
+Periods are three hours by default. The finer they are, the more they reveal: with
+periods of one second the counts are the payments' own times and the risk is that of
+the book to the last digit, but so fine a count is no more private than the payments.
+The longer they are, the older the news: a window ends with the last period that was
+over a label delay ago. By days that is half a day on average, which costs as much as
+pooling gains; three hours are the longest that cost nothing: see
 data/handbook_fraud.md.
 
 Source: Le Borgne et al. (2022), chapter 3, "Baseline feature transformation".
@@ -24,6 +25,7 @@ from tff_finance.datasets.windows import SECONDS_PER_DAY, EventWindows
 
 WINDOWS_IN_DAYS = (1, 7, 30)
 LABEL_DELAY_DAYS = 7
+PERIOD_SECONDS = 3 * 60 * 60
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,6 +65,17 @@ class TerminalCounts:
             np.concatenate([self.frauds, other.frauds]),
         )
 
+    def within(self, periods: range) -> "TerminalCounts":
+        """The counts of these periods only, such as `needed_periods`."""
+        kept = (self.periods >= periods.start) & (self.periods < periods.stop)
+        return TerminalCounts(
+            period_seconds=self.period_seconds,
+            terminals=self.terminals[kept],
+            periods=self.periods[kept],
+            payments=self.payments[kept],
+            frauds=self.frauds[kept],
+        )
+
     def to_array(
         self, *, terminals: int, periods: int, first_period: int = 0
     ) -> np.ndarray:
@@ -99,7 +112,7 @@ class TerminalCounts:
         cls,
         array: np.ndarray,
         *,
-        period_seconds: int = SECONDS_PER_DAY,
+        period_seconds: int = PERIOD_SECONDS,
         first_period: int = 0,
     ) -> "TerminalCounts":
         """Counts from int64[terminals, periods, 2], as `to_array` makes it."""
@@ -115,7 +128,7 @@ class TerminalCounts:
 
 
 def terminal_counts(
-    payments: pd.DataFrame, *, period_seconds: int = SECONDS_PER_DAY
+    payments: pd.DataFrame, *, period_seconds: int = PERIOD_SECONDS
 ) -> TerminalCounts:
     """Counts a bank's payments and frauds by terminal and period.
 
@@ -138,6 +151,38 @@ def terminal_counts(
         np.ones(len(payments), np.int64),
         payments["TX_FRAUD"].to_numpy(np.int64),
     )
+
+
+def needed_periods(
+    first_second: int,
+    last_second: int,
+    *,
+    period_seconds: int = PERIOD_SECONDS,
+    windows_in_days: tuple[int, ...] = WINDOWS_IN_DAYS,
+    label_delay_days: int = LABEL_DELAY_DAYS,
+) -> range:
+    """The periods that the features of payments between two times look at.
+
+    Args:
+        first_second: Of the first payment that gets features.
+        last_second: Of the last.
+        period_seconds: Length of a period; divides a day.
+        windows_in_days: As in `terminal_features`.
+        label_delay_days: As in `terminal_features`.
+
+    Returns:
+        From the first period of the first payment's longest window to the last of the
+        last payment's. All others may be left out of the counts.
+
+    Raises:
+        ValueError: If the period doesn't divide a day.
+    """
+    _check_period(period_seconds)
+    longest = max(windows_in_days) * SECONDS_PER_DAY // period_seconds
+    first, last = _last_known_period(
+        np.array([first_second, last_second]), period_seconds, label_delay_days
+    ).tolist()
+    return range(first - longest + 1, last + 1)
 
 
 def terminal_features(
@@ -172,12 +217,8 @@ def terminal_features(
         np.stack([counts.payments, counts.frauds], axis=1),
     )
     terminals = payments["TERMINAL_ID"].to_numpy(np.int64)
-    known_until = (
-        payments["TX_TIME_SECONDS"].to_numpy(np.int64)
-        - label_delay_days * SECONDS_PER_DAY
-    )
-    # Times are whole seconds: a period is over with its last one.
-    last = (known_until + 1) // period - 1
+    seconds = payments["TX_TIME_SECONDS"].to_numpy(np.int64)
+    last = _last_known_period(seconds, period, label_delay_days)
     until_last = events.until(terminals, last)
     columns = {}
     for days in windows_in_days:
@@ -188,6 +229,12 @@ def terminal_features(
             frauds, number, out=np.zeros(len(number)), where=number != 0
         )
     return pd.DataFrame(columns, index=payments.index)
+
+
+def _last_known_period(seconds: np.ndarray, period: int, delay_days: int) -> np.ndarray:
+    """The last period that was over a label delay before these times."""
+    # Times are whole seconds: a period is over with its last one.
+    return (seconds - delay_days * SECONDS_PER_DAY + 1) // period - 1
 
 
 def _counted(

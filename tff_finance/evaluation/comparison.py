@@ -4,7 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tff_finance.datasets.contract import Contract
-from tff_finance.evaluation.study import Keep, RowIntervals, Study, run_study
+from tff_finance.evaluation.study import (
+    ExchangedTypes,
+    Keep,
+    RowIntervals,
+    Study,
+    run_study,
+)
 from tff_finance.institutions.table_source import TableSource
 from tff_finance.records.comparison_config import ComparisonConfig
 from tff_finance.records.run_folder import RunFolder
@@ -23,6 +29,7 @@ def run_comparison(
     report_progress: Callable[[str], None],
     folder: RunFolder | None = None,
     keep: Keep | None = None,
+    exchanged_for_features: ExchangedTypes = ((), ()),
 ) -> RunRecord:
     """Trains and judges every method on the same rows, under every seed.
 
@@ -37,6 +44,7 @@ def run_comparison(
         report_progress: As for `run_study`.
         folder: As for `run_study`.
         keep: As in `Study`.
+        exchanged_for_features: As for `Study`.
 
     Returns:
         The record of the run.
@@ -53,6 +61,7 @@ def run_comparison(
         institutions=source.institutions,
         task=task,
         judged_by=task.metrics,
+        exchanged_for_features=exchanged_for_features,
         balanced=config.class_weights == "balanced",
         row_intervals=RowIntervals(
             resamples=config.resamples, clusters=config.clusters

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+import tensorflow_federated as tff
 
 from tff_finance import checks
 from tff_finance.datasets.contract import Contract
@@ -31,6 +32,7 @@ from tff_finance.metrics.values import Metric
 from tff_finance.preprocessing.consortium import Consortium, encode_consortium
 from tff_finance.preprocessing.label_counts import federated_label_counts
 from tff_finance.preprocessing.statistics import exchanged_types
+from tff_finance.records import files
 from tff_finance.records.config import StudyConfig
 from tff_finance.records.run_folder import RunFolder, differences
 from tff_finance.records.run_record import (
@@ -52,6 +54,7 @@ _INTERVALS = "intervals"
 _SCORES = "scores.npz"
 
 Keep = Callable[[str, Fitted, Consortium], None]
+ExchangedTypes = tuple[Sequence[tff.Type], Sequence[tff.Type]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,6 +86,8 @@ class Study:
         balanced: Whether both classes weigh the same in the loss of networks.
         row_intervals: Intervals over test rows; None for data that a seed redraws.
         keep: Takes each method's name and what it learnt, before it is finished.
+        exchanged_for_features: Types of what each institution receives and sends
+            before training for its features, once; nothing for most tables.
     """
 
     experiment: str
@@ -97,6 +102,7 @@ class Study:
     balanced: bool = False
     row_intervals: RowIntervals | None = None
     keep: Keep | None = None
+    exchanged_for_features: ExchangedTypes = ((), ())
 
 
 def run_study(
@@ -351,22 +357,44 @@ class _Runner:
         return dataclasses.replace(self._header, bootstraps=rows)
 
 
+def finished_scores(folder: RunFolder, *, seed: int, method: str) -> TestScores:
+    """The scores of test rows that a finished run keeps beside its checkpoints.
+
+    Args:
+        folder: The run's.
+        seed: One of its seeds.
+        method: One of its methods.
+
+    Returns:
+        The scores.
+
+    Raises:
+        RunFailedError: If they aren't there.
+    """
+    path = folder.beside(_part(seed, method), _SCORES)
+    try:
+        return TestScores.read(path)
+    except files.UNREADABLE as error:
+        raise checks.RunFailedError(
+            f"{path}: {files.what_is_wrong(error)}. Scores are kept by a comparison "
+            "that was run to its end in this folder: run it again."
+        ) from error
+
+
 def _part(seed: int, name: str) -> str:
     return f"seed_{seed}/{name}"
 
 
 def _empty_record(study: Study) -> RunRecord:
     """A record without rows: what was asked for, and of which data."""
-    received, sent = exchanged_types(study.contract)
+    preprocessing = _traffic(exchanged_types(study.contract))
+    if any(study.exchanged_for_features):
+        preprocessing["features"] = _traffic(study.exchanged_for_features)
     return RunRecord(
         experiment=study.experiment,
         config=study.config.to_mapping(),
         scenario=dict(study.scenario),
-        preprocessing={
-            "bytes_down": sum(map(communication.type_bytes, received)),
-            "bytes_up": sum(map(communication.type_bytes, sent)),
-            "source": f"{communication.SOURCE}, for each institution, once",
-        },
+        preprocessing=preprocessing,
         versions=result_versions(),
         institutions=(),
         metrics=(),
@@ -374,6 +402,15 @@ def _empty_record(study: Study) -> RunRecord:
         runs=(),
         histograms=(),
     )
+
+
+def _traffic(types: ExchangedTypes) -> dict[str, Any]:
+    received, sent = types
+    return {
+        "bytes_down": sum(map(communication.type_bytes, received)),
+        "bytes_up": sum(map(communication.type_bytes, sent)),
+        "source": f"{communication.SOURCE}, for each institution, once",
+    }
 
 
 def _institution_row(institution: Institution, label: str, seed: int) -> InstitutionRow:

@@ -16,13 +16,13 @@ from tff_finance.datasets.contract import Contract
 from tff_finance.institutions.grouped_partition import ByBands, ByColumn
 from tff_finance.institutions.institution import Institution
 from tff_finance.institutions.partition import Partition, deal
-from tff_finance.institutions.split import Split, split_table
+from tff_finance.institutions.split import ShuffledSplit, Split, split_table
 
 
 class Preparation(Protocol):
     """What a raw table needs before it satisfies its contract.
 
-    Each step may add columns and keeps the rows, their order and their index.
+    Each step may add columns and keeps the order of rows and their index.
     """
 
     def __str__(self) -> str:
@@ -36,7 +36,11 @@ class Preparation(Protocol):
     def at_institutions(
         self, dealt: Mapping[str, pd.DataFrame]
     ) -> Mapping[str, pd.DataFrame]:
-        """Adds columns that depend on who holds which rows, by institution."""
+        """Adds columns that depend on who holds which rows, by institution.
+
+        May leave out rows that are for nothing but the columns of others. Called in
+        an execution context if something is exchanged for them.
+        """
         ...
 
 
@@ -156,7 +160,7 @@ class DealtTable:
             self.split,
             rng=rng,
             label=self.contract.label,
-            clusters=self.clusters or None,
+            clusters=_kept_together(self.split, self.clusters),
         )
         return Institution(
             name=name,
@@ -203,7 +207,12 @@ class OwnTables:
                 self.split,
                 rng=rng,
                 label=self.contract.label,
-                clusters=self.clusters or None,
+                clusters=_kept_together(self.split, self.clusters),
             )
             for (name, table), rng in zip(self.tables.items(), rngs, strict=True)
         ]
+
+
+def _kept_together(split: Split, clusters: str) -> str | None:
+    """The column whose equal values stay in one table; None for splits by time."""
+    return clusters if clusters and isinstance(split, ShuffledSplit) else None

@@ -82,7 +82,9 @@ class PeriodSplit:
     """A period for each table, as in a protocol of weeks.
 
     A period is from its first time up to, not including, its second. Rows
-    outside all periods, such as those of a week of delay, are in no table.
+    outside all periods, such as those of a week of delay, are in no table. The test
+    comes last. Validation may come before training, so that the latest rows whose
+    labels are known can be trained on.
 
     Attributes:
         column: Column of times, dates or numbers.
@@ -117,14 +119,19 @@ class PeriodSplit:
         del rng  # nothing is left to chance
         _refuse_clusters(units, str(self))
         times = _times(units.table, self.column)
-        limits = [_time(text, times) for period in self.periods for text in period]
-        # Train before validation before test; tables that are empty are refused later.
+        periods = [
+            (_time(start, times), _time(end, times)) for start, end in self.periods
+        ]
+        # Tables that are empty are refused later.
+        in_order = [*sorted(periods[:-1]), periods[-1]]
+        limits = [limit for period in in_order for limit in period]
         if any(later < earlier for earlier, later in itertools.pairwise(limits)):
-            raise ValueError(f"`periods` must follow one another, got {str(self)!r}.")
+            raise ValueError(
+                "`periods` must not overlap, and the test must be the last, got "
+                f"{str(self)!r}."
+            )
         places = np.full(len(times), LEFT_OUT)
-        for place, (start, end) in enumerate(
-            zip(limits[::2], limits[1::2], strict=True)
-        ):
+        for place, (start, end) in enumerate(periods):
             places[((times >= start) & (times < end)).to_numpy()] = place
         return places
 

@@ -9,6 +9,7 @@ from tff_finance.records.config import TASK_TRAINING, StudyConfig
 
 CLASS_WEIGHTS = ("none", "balanced")
 OWN_TABLES = "own tables"
+TERMINAL_RISKS = ("own", "pooled", "federated")
 MIN_RESAMPLES = 100
 
 

@@ -16,18 +16,22 @@ from tff_finance.runtime import worker_watch
 
 
 @contextlib.contextmanager
-def execution_context() -> Iterator[None]:
+def execution_context(*, secure_sums: bool = False) -> Iterator[None]:
     """Runs TFF computations in this machine's worker until the block ends.
 
     The worker is started by the first computation. On leaving, by whatever
     way, the workers that this process started in the block are ended; if the
     process is killed in the block, `worker_watch` ends them.
+
+    Args:
+        secure_sums: Whether TFF's secure sums run too, in the clear: a simulation of
+            what they compute, not of how. TFF's own context refuses them.
     """
     before = {worker.pid for worker in _workers()}
     settle = 0.0
     with worker_watch.watched():
         try:
-            context = tff.backends.native.create_sync_local_cpp_execution_context()
+            context = _create_context(secure_sums)
             with tff.framework.get_context_stack().install(context):
                 yield
         except BaseException:
@@ -42,6 +46,12 @@ def execution_context() -> Iterator[None]:
             _kill_workers(except_for=before, settle=settle)
             context = None
             gc.collect()
+
+
+def _create_context(secure_sums: bool) -> tff.framework.SyncContext:
+    if secure_sums:
+        return tff.backends.test.create_sync_test_cpp_execution_context()
+    return tff.backends.native.create_sync_local_cpp_execution_context()
 
 
 def _kill_workers(*, except_for: set[int], settle: float) -> None:
