@@ -8,7 +8,7 @@ import pytest
 import tensorflow_federated as tff
 
 from tests.algorithms.conftest import build_model
-from tests.algorithms.learning import assert_same_weights
+from tests.algorithms.learning import assert_same_weights, train
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.algorithms.fed_sgd import build_fed_sgd
 from tff_finance.algorithms.scaffold import build_scaffold
@@ -187,10 +187,9 @@ def test_groups_in_memory_are_their_institutions(runtime, tables, build):
         assert one == other
 
 
-def test_groups_keep_their_institutions_state(tables, tmp_path):
-    for folder in ("alone", "groups"):
-        for name in tables:
-            (tmp_path / folder / name).mkdir(parents=True)
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_groups_keep_their_institutions_state(tables, tmp_path, in_memory):
+    """And the server's variate is that of the institutions, not of the groups."""
 
     def run(folder, store, data):
         process = build_scaffold(
@@ -201,16 +200,20 @@ def test_groups_keep_their_institutions_state(tables, tmp_path):
             state_files=InstitutionStateFiles(str(tmp_path / folder)),
             store=store,
         )
-        return rounds(process, data)[0]
+        state, _ = train(process, data, 3)
+        return process.get_model_weights(state), state.client_work["shared"]
 
-    alone = ShardFiles(tmp_path / "a")
-    groups = ShardFiles(tmp_path / "b", grouped=True)
+    alone = InMemory() if in_memory else ShardFiles(tmp_path / "a")
+    groups = InMemoryGroups() if in_memory else ShardFiles(tmp_path / "b", grouped=True)
     datasets = [groups.client_dataset(e) for e in examples_of(tables)]
-    assert_same_weights(
-        run("groups", groups, groups.groups(datasets, 2)),
-        run("alone", alone, [alone.client_dataset(e) for e in examples_of(tables)]),
-        atol=1e-6,
-    )
+    with in_process.execution_context():
+        weights, shared = run("groups", groups, groups.groups(datasets, 2))
+        expected, expected_shared = run(
+            "alone", alone, [alone.client_dataset(e) for e in examples_of(tables)]
+        )
+    assert_same_weights(weights, expected, atol=1e-6)
+    for one, other in zip(shared, expected_shared, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
     for name in tables:
         assert len(list((tmp_path / "groups" / name).iterdir())) == 3
 

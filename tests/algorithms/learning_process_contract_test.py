@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_case as tff
+import tensorflow_federated as tff
 
 from tests.algorithms.learning import largest_move
 from tests.runtime.in_process_test import Refusing, installed
