@@ -133,9 +133,11 @@ def test_values_are_those_of_the_histograms_up_to_ties(record):
         if row.method != "local"
     }
     for row in record.bootstraps:
+        # Bins tie what is ranked exactly here; the others are exact in both.
+        tolerance = {"average_precision": 0.02, "auc": 2e-3}.get(row.metric, 1e-6)
         if row.reference == "" and row.method != "local":
             expected = metrics[row.method, row.scope, row.institution, row.metric]
-            assert row.value == pytest.approx(expected, abs=2e-3), row
+            assert row.value == pytest.approx(expected, abs=tolerance), row
 
 
 def test_methods_whose_scores_are_gone_run_again(record, tmp_path):
