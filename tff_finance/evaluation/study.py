@@ -4,12 +4,10 @@ Under each seed the institutions' tables are made, then each method is fitted an
 judged. What differs between studies is where the tables come from.
 """
 
-import contextlib
 import dataclasses
 import pathlib
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -22,10 +20,10 @@ from tff_finance.evaluation.judging import judge
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.evaluation.methods import Fitted, Method
 from tff_finance.evaluation.row_intervals import bootstrap_rows
+from tff_finance.evaluation.run_storage import example_store, state_directory
 from tff_finance.evaluation.test_scores import TestScores
-from tff_finance.institutions.examples import ExampleStore, InMemory
+from tff_finance.institutions.examples import ExampleStore
 from tff_finance.institutions.institution import Institution
-from tff_finance.institutions.shards import ShardFiles
 from tff_finance.metrics.derived import METRICS
 from tff_finance.metrics.score_histogram import ScoreHistogram
 from tff_finance.metrics.values import Metric
@@ -131,15 +129,15 @@ def run_study(
     """
     config = study.config
     with (
-        _example_store(config.runtime, folder) as store,
-        _state_directory(folder) as state_directory,
+        example_store(config.runtime, folder) as store,
+        state_directory(folder) as directory,
     ):
         runner = _Runner(
             study=study,
             report_progress=report_progress,
             folder=folder,
             store=store,
-            state_directory=state_directory,
+            state_directory=directory,
         )
         seeds: list[RunRecord] = []
         for seed in config.seeds:
@@ -149,32 +147,6 @@ def run_study(
             if folder and (not done or seed == config.seeds[-1]):
                 folder.write_record(join_rows(seeds))
     return join_rows(seeds)
-
-
-@contextlib.contextmanager
-def _example_store(runtime: str, folder: RunFolder | None) -> Iterator[ExampleStore]:
-    """By file where another process of this machine runs the rounds.
-
-    Workers may be on machines that don't see this one's files.
-    """
-    if runtime != "tff":
-        yield InMemory()
-    elif folder:
-        with folder.scratch() as directory:
-            yield ShardFiles(directory)
-    else:
-        with tempfile.TemporaryDirectory(prefix="tff_finance_") as name:
-            yield ShardFiles(pathlib.Path(name))
-
-
-@contextlib.contextmanager
-def _state_directory(folder: RunFolder | None) -> Iterator[pathlib.Path]:
-    """Where institutions keep state between rounds: with the run's checkpoints."""
-    if folder:
-        yield folder.institution_state
-    else:
-        with tempfile.TemporaryDirectory(prefix="tff_finance_") as name:
-            yield pathlib.Path(name)
 
 
 class _Runner:
