@@ -1,0 +1,1 @@
+"""Privacy: units, clipping, noise, accounting."""

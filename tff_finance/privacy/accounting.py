@@ -1,0 +1,186 @@
+"""From mechanisms to epsilon, and from epsilon to noise.
+
+All mathematics is dp-accounting's. Two accountants: privacy loss distributions (PLD),
+which are tight, and Rényi differential privacy (RDP), which knows more mechanisms.
+
+Sources: Koskela et al. (2020), https://arxiv.org/abs/1906.03049, and Doroshenko et
+al. (2022), https://arxiv.org/abs/2207.04380, for PLD; Mironov et al. (2019),
+https://arxiv.org/abs/1908.10530, and Wang et al. (2019),
+https://arxiv.org/abs/1808.00087, for RDP.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import dp_accounting
+from dp_accounting import pld, rdp
+
+from tff_finance import checks
+from tff_finance.privacy.guarantee import ACCOUNTANTS
+from tff_finance.privacy.mechanisms import Mechanism
+
+_Relation = dp_accounting.NeighboringRelation
+_RELATIONS = {
+    "add_or_remove_one": _Relation.ADD_OR_REMOVE_ONE,
+    "replace_one": _Relation.REPLACE_ONE,
+    "replace_special": _Relation.REPLACE_SPECIAL,
+}
+# Beyond it a guarantee says little, and a PLD takes gigabytes.
+_LARGEST_PLD_EPSILON = 50.0
+_LEAST_NOISE = 0.05
+
+
+class UnsupportedMechanismError(ValueError):
+    """A mechanism that has no accountant under the relation asked for."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Epsilon:
+    """A privacy loss and who computed it.
+
+    Attributes:
+        value: The epsilon.
+        accountant: "pld" or "rdp".
+    """
+
+    value: float
+    accountant: str
+
+
+def epsilon(
+    mechanisms: Sequence[Mechanism],
+    *,
+    neighbouring: str,
+    delta: float,
+    accountant: str | None = None,
+) -> Epsilon:
+    """Composes mechanisms that saw the same units, each free to look at those before.
+
+    Args:
+        mechanisms: In any order; of none, epsilon is 0.
+        neighbouring: From `guarantee.RELATIONS`.
+        delta: Above 0.
+        accountant: "pld" or "rdp"; None takes PLD where it knows all mechanisms and
+            RDP finds an epsilon of 50 at most, else RDP.
+
+    Returns:
+        Epsilon and accountant.
+
+    Raises:
+        UnsupportedMechanismError: If a mechanism isn't defined under the relation,
+            or the accountant doesn't know it; it says why.
+        ValueError: If an argument is out of range.
+    """
+    checks.check_one_of("neighbouring", neighbouring, _RELATIONS)
+    checks.check_positive("delta", delta)
+    event = _composed(mechanisms, neighbouring)
+    if accountant is not None:
+        checks.check_one_of("accountant", accountant, ACCOUNTANTS)
+        return _account(event, neighbouring, delta, accountant)
+    by_rdp = _account(event, neighbouring, delta, "rdp")
+    tight = _fresh("pld", neighbouring).supports(event)
+    if not tight or by_rdp.value > _LARGEST_PLD_EPSILON:
+        return by_rdp
+    return _account(event, neighbouring, delta, "pld")
+
+
+def noise_multiplier(
+    mechanism_with: Callable[[float], Mechanism],
+    *,
+    neighbouring: str,
+    epsilon: float,
+    delta: float,
+    others: Sequence[Mechanism] = (),
+    accountant: str | None = None,
+) -> float:
+    """The least noise that keeps within (epsilon, delta).
+
+    Args:
+        mechanism_with: The mechanism with a noise multiplier.
+        neighbouring: From `guarantee.RELATIONS`.
+        epsilon: Target.
+        delta: Target.
+        others: What is released besides, with the noise that it has.
+        accountant: As for `epsilon`.
+
+    Returns:
+        Noise multiplier, to 4 decimals from above.
+
+    Raises:
+        UnsupportedMechanismError: As for `epsilon`.
+        ValueError: If a target is out of range, or if `others` exceed it alone.
+    """
+    checks.check_positive("epsilon", epsilon)
+    checks.check_positive("delta", delta)
+    checks.check_one_of("neighbouring", neighbouring, _RELATIONS)
+
+    def event_with(noise: float) -> dp_accounting.DpEvent:
+        return _composed([mechanism_with(noise), *others], neighbouring)
+
+    def calibrate(kind: str, bracket: Any) -> float:
+        return dp_accounting.calibrate_dp_mechanism(
+            functools.partial(_fresh, kind, neighbouring),
+            event_with,
+            epsilon,
+            delta,
+            bracket,
+            tol=1e-4,
+        )
+
+    kind = accountant or "rdp"
+    checks.check_one_of("accountant", kind, ACCOUNTANTS)
+    spent = _account(_composed(others, neighbouring), neighbouring, delta, kind)
+    if spent.value >= epsilon:
+        raise ValueError(
+            f"`epsilon` must be above {spent.value:.4g}, which the other releases "
+            f"spend, got {epsilon!r}: give them more noise."
+        )
+    least = _account(event_with(_LEAST_NOISE), neighbouring, delta, "rdp")
+    if least.value <= epsilon:
+        raise ValueError(
+            f"`epsilon` must be below {least.value:.4g}, got {epsilon!r}: so large an "
+            f"epsilon is met with a noise multiplier of {_LEAST_NOISE}, next to none."
+        )
+    # PLD is slow where there is little noise: it looks near what RDP found.
+    by_rdp = calibrate("rdp", dp_accounting.LowerEndpointAndGuess(_LEAST_NOISE, 1.0))
+    tight = _fresh("pld", neighbouring).supports(event_with(by_rdp))
+    if accountant == "rdp" or (accountant is None and not tight):
+        return by_rdp
+    return calibrate(
+        "pld", dp_accounting.ExplicitBracketInterval(by_rdp / 2, by_rdp + 1e-3)
+    )
+
+
+def _composed(
+    mechanisms: Sequence[Mechanism], neighbouring: str
+) -> dp_accounting.DpEvent:
+    for mechanism in mechanisms:
+        if neighbouring not in mechanism.relations:
+            raise UnsupportedMechanismError(
+                f"{type(mechanism).__name__} has no known bound under "
+                f"{neighbouring!r}: it needs {' or '.join(mechanism.relations)}."
+            )
+    return dp_accounting.ComposedDpEvent([m.event(neighbouring) for m in mechanisms])
+
+
+def _fresh(accountant: str, neighbouring: str) -> dp_accounting.PrivacyAccountant:
+    relation = _RELATIONS[neighbouring]
+    if accountant == "pld":
+        return pld.PLDAccountant(relation)
+    return rdp.RdpAccountant(neighboring_relation=relation)
+
+
+def _account(
+    event: dp_accounting.DpEvent, neighbouring: str, delta: float, accountant: str
+) -> Epsilon:
+    made = _fresh(accountant, neighbouring)
+    try:
+        made.compose(event)
+    except dp_accounting.UnsupportedEventError as error:
+        raise UnsupportedMechanismError(
+            f"`accountant` {accountant!r} can't compose these mechanisms under "
+            f"{neighbouring!r}: {error} Leave `accountant` out."
+        ) from error
+    return Epsilon(value=float(made.get_epsilon(delta)), accountant=accountant)
