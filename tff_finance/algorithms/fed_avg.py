@@ -15,6 +15,7 @@ from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.client_work.gradient_estimator import GradientEstimator
 from tff_finance.client_work.local_epochs_work import build_local_epochs_work
 from tff_finance.client_work.local_rule import LocalRule
+from tff_finance.client_work.poisson_batches import PoissonBatches
 from tff_finance.institutions.examples import ExampleStore
 from tff_finance.institutions.state import InstitutionStateFiles
 
@@ -23,7 +24,7 @@ def build_fed_avg(
     model: tff.learning.models.FunctionalModel,
     *,
     client_optimizer: tff.learning.optimizers.Optimizer,
-    batches: LocalEpochs,
+    batches: LocalEpochs | PoissonBatches,
     server_optimizer: tff.learning.optimizers.Optimizer | None = None,
     weighting: tff.learning.ClientWeighting = tff.learning.ClientWeighting.NUM_EXAMPLES,
     aggregator: tff.aggregators.AggregationFactory | None = None,

@@ -25,6 +25,7 @@ from tff_finance.client_work.gradient_estimator import (
 )
 from tff_finance.client_work.local_rule import LocalRule
 from tff_finance.client_work.local_training import LocalTraining, LocalTrainingResult
+from tff_finance.client_work.poisson_batches import PoissonBatches
 from tff_finance.institutions.examples import ExampleStore, InMemory
 from tff_finance.institutions.rows import rows_of
 
@@ -33,7 +34,7 @@ def build_single_site(
     model: tff.learning.models.FunctionalModel,
     *,
     optimizer: tff.learning.optimizers.Optimizer,
-    batches: LocalEpochs,
+    batches: LocalEpochs | PoissonBatches,
     gradient_estimator: GradientEstimator | None = None,
     store: ExampleStore | None = None,
 ) -> tff.learning.templates.LearningProcess:

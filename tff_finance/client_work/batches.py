@@ -11,6 +11,12 @@ from tff_finance.institutions.rows import Table
 _MOST_DOUBLINGS = 21  # times 1,024 rows of a batch is the most that int32 counts
 
 
+def next_power_of_two(number: tf.Tensor) -> tf.Tensor:
+    """The least power of two that is at least `number`, int32[]."""
+    powers = tf.constant([2**exponent for exponent in range(_MOST_DOUBLINGS)])
+    return tf.reduce_min(tf.where(powers >= number, powers, powers[-1]))
+
+
 def padded_rows(num_rows: tf.Tensor, batch_size: int) -> tf.Tensor:
     """How many rows a table is given, so that few tables differ in size.
 
@@ -24,9 +30,7 @@ def padded_rows(num_rows: tf.Tensor, batch_size: int) -> tf.Tensor:
     Returns:
         The next power of two of batches, in rows, int32[].
     """
-    powers = tf.constant([2**exponent for exponent in range(_MOST_DOUBLINGS)])
-    enough = powers * batch_size >= num_rows
-    return tf.reduce_min(tf.where(enough, powers, powers[-1])) * batch_size
+    return next_power_of_two(-(-num_rows // batch_size)) * batch_size
 
 
 class BatchPlan(NamedTuple):

@@ -4,7 +4,7 @@ Works on one dense element per institution instead of `tf.data` batches, which
 is several times faster for tables; see `institutions/examples.py`.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 import tensorflow_federated as tff
@@ -23,6 +23,7 @@ from tff_finance.client_work.gradient_estimator import (
 from tff_finance.client_work.group_members import group_members
 from tff_finance.client_work.local_rule import LocalRule
 from tff_finance.client_work.local_training import LocalTraining, LocalTrainingResult
+from tff_finance.client_work.poisson_batches import PoissonBatches
 from tff_finance.institutions.examples import ExampleStore
 from tff_finance.institutions.rows import rows_of
 from tff_finance.institutions.state import InstitutionStateFiles, State
@@ -35,7 +36,7 @@ def build_local_epochs_work(
     model: Model,
     optimizer: tff.learning.optimizers.Optimizer,
     *,
-    batches: LocalEpochs,
+    batches: LocalEpochs | PoissonBatches,
     weighting: tff.learning.ClientWeighting = tff.learning.ClientWeighting.NUM_EXAMPLES,
     gradient_estimator: GradientEstimator | None = None,
     local_rule: LocalRule | None = None,
@@ -50,7 +51,8 @@ def build_local_epochs_work(
     `store` gives, such as `examples_type`; `S` as in `process.build_initial_state`.
 
     The update is initial minus final trainable weights. The metrics' `loss` is
-    the mean over rows and epochs, each batch judged before its step.
+    the mean over rows and epochs, each batch judged before its step; NaN with
+    private gradients, which don't give it away.
 
     Args:
         model: Model without batch-coupled layers.
@@ -142,9 +144,13 @@ def build_local_epochs_work(
             files.write(institution, number, kept)
         return result
 
+    # Members whose noise is drawn before their steps train one after the other.
+    one_by_one = rule_spec or shared_spec or isinstance(batches, PoissonBatches)
+
     @tf.function
     def train_group(server_state: Any, weights: ModelWeights, group: Any) -> Any:
         global_weights = tuple(weights.trainable)
+        together = cast(LocalEpochs, batches)
 
         def finish(trained: LocalTrainingResult, num_rows: tf.Tensor) -> Any:
             result, sums = process.client_result(
@@ -162,8 +168,8 @@ def build_local_epochs_work(
             optimizer_state=initial_optimizer_state(
                 optimizer, spec, server_state["optimizer"]
             ),
-            members=group_members(group, server_state, batches),
-            batches=batches,
+            members=group_members(group, server_state, together),
+            batches=together,
             finish=finish,
         )
         return process.group_result(total)
@@ -176,7 +182,7 @@ def build_local_epochs_work(
         state_type=initial_state.type_signature.result,
         model=model,
         store=store,
-        update_group=None if rule_spec or shared_spec else train_group,
+        update_group=None if one_by_one else train_group,
     )
     return process.build_client_work_process(
         initial_state,

@@ -10,8 +10,11 @@ import tensorflow_federated as tff
 from tff_finance.client_work.batches import BatchPlan, LocalEpochs
 from tff_finance.client_work.gradient_estimator import GradientEstimator, Weights
 from tff_finance.client_work.local_rule import LocalRule
-from tff_finance.institutions.rows import Shards, Table
+from tff_finance.client_work.poisson_batches import PoissonBatches
+from tff_finance.client_work.private_gradient import PrivateGradient
+from tff_finance.institutions.rows import CustomerTable, Shards, Table
 from tff_finance.institutions.state import State
+from tff_finance.privacy import fresh_noise
 
 T = TypeVar("T")
 
@@ -76,8 +79,8 @@ class LocalTraining:
         optimizer_state: Any,
         rule_state: State,
         shared: State,
-        rows: Table | Shards,
-        batches: LocalEpochs,
+        rows: Table | CustomerTable | Shards,
+        batches: LocalEpochs | PoissonBatches,
         seed: tf.Tensor,
         finish: Callable[[LocalTrainingResult], T],
     ) -> T:
@@ -95,19 +98,42 @@ class LocalTraining:
             rule_state: The institution's state, constant during the loop.
             shared: The rule's shared value, likewise.
             rows: The institution's. Of shards, each is read when its turn comes;
-                no batch goes across them.
-            batches: Epochs, batch size and order.
-            seed: Of round and institution, int32[2].
+                no batch goes across them. Of customers, for private gradients only,
+                each is one unit.
+            batches: Epochs, batch size and order; Poisson-sampled ones for a
+                `PrivateGradient`, and for nothing else.
+            seed: Of round and institution, int32[2]; private training has its own.
             finish: Called with weights, optimizer state and summed training loss.
 
         Returns:
             What `finish` returns.
+
+        Raises:
+            ValueError: If rows, batches and estimator don't fit, or if batches that
+                are Poisson-sampled would have to go across shards.
         """
         start = LocalTrainingResult(
             trainable, optimizer_state, tf.constant(0.0, tf.float64), tf.constant(0)
         )
 
-        step = self._build_step(trainable, non_trainable, rule_state, shared)
+        descend = self._build_descend(trainable, rule_state, shared)
+        if isinstance(batches, PoissonBatches):
+            estimator, table = _private(self.gradient_estimator, rows)
+            return _run_private(
+                descend,
+                start,
+                estimator=estimator,
+                non_trainable=non_trainable,
+                table=table,
+                batches=batches,
+                finish=finish,
+            )
+        if isinstance(rows, CustomerTable):
+            raise ValueError(
+                "`batches` must be PoissonBatches for a store of customers, got "
+                f"{batches!r}: use `InMemory` where customers are not protected."
+            )
+        step = self._build_step(descend, non_trainable)
         if isinstance(rows, Table):
             plan = batches.plan(rows.num_rows, seed)
             return _run_plan(step, start, rows, plan, finish)
@@ -139,7 +165,7 @@ class LocalTraining:
         Returns:
             The sum of what `finish` returns, tensor by tensor.
         """
-        step = self._build_step(trainable, non_trainable, (), ())
+        step = self._build_step(self._build_descend(trainable, (), ()), non_trainable)
         start = LocalTrainingResult(
             trainable, optimizer_state, tf.constant(0.0, tf.float64), tf.constant(0)
         )
@@ -175,21 +201,16 @@ class LocalTraining:
 
         return train()
 
-    def _build_step(
-        self,
-        trainable: Weights,
-        non_trainable: Weights,
-        rule_state: State,
-        shared: State,
-    ) -> "_Step":
-        """The step from where the institution stands, over a batch."""
+    def _build_descend(
+        self, trainable: Weights, rule_state: State, shared: State
+    ) -> "_Descend":
+        """The step along a gradient from where the institution stands."""
 
-        def step(current: LocalTrainingResult, batch: Table) -> LocalTrainingResult:
-            estimate = self.gradient_estimator(
-                current.trainable, non_trainable, batch.x, batch.y
-            )
+        def descend(
+            current: LocalTrainingResult, gradient: Weights, loss_sum: tf.Tensor
+        ) -> LocalTrainingResult:
             gradient = self.local_rule.correct(
-                estimate.gradient,
+                gradient,
                 weights=current.trainable,
                 global_weights=trainable,
                 state=rule_state,
@@ -198,16 +219,94 @@ class LocalTraining:
             optimizer_state, weights = self.optimizer.next(
                 current.optimizer_state, current.trainable, gradient
             )
+            return LocalTrainingResult(
+                weights,
+                optimizer_state,
+                current.loss_sum + loss_sum,
+                current.num_steps,
+            )
+
+        return descend
+
+    def _build_step(self, descend: "_Descend", non_trainable: Weights) -> "_Step":
+        """The step over a batch."""
+
+        def step(current: LocalTrainingResult, batch: Table) -> LocalTrainingResult:
+            estimate = self.gradient_estimator(
+                current.trainable, non_trainable, batch.x, batch.y
+            )
             batch_rows = tf.cast(tf.shape(batch.y)[0], tf.float64)
             loss = tf.cast(estimate.loss, tf.float64) * batch_rows
-            return LocalTrainingResult(
-                weights, optimizer_state, current.loss_sum + loss, current.num_steps
-            )
+            return descend(current, estimate.gradient, loss)
 
         return step
 
 
 _Step = Callable[[LocalTrainingResult, Table], LocalTrainingResult]
+_Descend = Callable[[LocalTrainingResult, Weights, tf.Tensor], LocalTrainingResult]
+
+
+def _private(
+    estimator: GradientEstimator, rows: Table | CustomerTable | Shards
+) -> tuple[PrivateGradient, Table | CustomerTable]:
+    """Estimator and table, if they can be private."""
+    if not isinstance(estimator, PrivateGradient):
+        raise ValueError(
+            "`gradient_estimator` must be a PrivateGradient for PoissonBatches, got "
+            f"{estimator!r}: use LocalEpochs, or `build_private_gradient`."
+        )
+    if isinstance(rows, Shards):
+        raise ValueError(
+            "`store` must hold rows in memory for PoissonBatches: a batch is drawn "
+            "from all rows, and those of shards are never there together."
+        )
+    return estimator, rows
+
+
+def _run_private(
+    descend: _Descend,
+    start: LocalTrainingResult,
+    *,
+    estimator: PrivateGradient,
+    non_trainable: Weights,
+    table: Table | CustomerTable,
+    batches: PoissonBatches,
+    finish: Callable[[LocalTrainingResult], T],
+) -> T:
+    """Takes private steps over one table."""
+    # Outside what XLA compiles, where a seed is fresh whenever the graph runs.
+    for_batches, for_noise = fresh_noise.split(estimator.seed_source(), 2)
+    plan = batches.plan(table.num_rows, for_batches)
+    compiled = batches.batch_size <= _LARGEST_COMPILED_BATCH
+    if compiled:
+        plan, table = plan.padded(table)
+    noise = estimator.noise(start.trainable, tf.shape(plan.units)[0], for_noise)
+    # What the rows' loss is stays here, since nothing protects it.
+    no_loss = tf.constant(float("nan"), tf.float64)
+
+    def step(
+        number: tf.Tensor, current: LocalTrainingResult
+    ) -> tuple[tf.Tensor, LocalTrainingResult]:
+        gradient = estimator.gradient(
+            current.trainable,
+            non_trainable,
+            plan.batch(table, number),
+            noise=noise[number],
+            expected_units=plan.expected_units,
+        )
+        return number + 1, descend(current, gradient, no_loss)
+
+    @tf.function(jit_compile=compiled, autograph=False)
+    def train() -> T:
+        _, end = tf.while_loop(
+            lambda number, _: number < plan.num_steps,
+            step,
+            (tf.constant(0), start),
+            parallel_iterations=1,
+        )
+        return finish(end._replace(num_steps=start.num_steps + plan.num_steps))
+
+    return train()
 
 
 def _run_plan(

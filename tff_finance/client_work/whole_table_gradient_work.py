@@ -14,7 +14,13 @@ from tff_finance.client_work.gradient_estimator import (
     build_mean_gradient,
 )
 from tff_finance.institutions.examples import ExampleStore
-from tff_finance.institutions.rows import Shards, Table, rows_of, sum_over
+from tff_finance.institutions.rows import (
+    CustomerTable,
+    Shards,
+    Table,
+    rows_of,
+    sum_over,
+)
 
 
 def build_whole_table_gradient_work(
@@ -81,9 +87,14 @@ def build_whole_table_gradient_work(
 
 
 def _mean_over(
-    rows: Table | Shards, mean_over: Callable[[Table], GradientEstimate]
+    rows: Table | CustomerTable | Shards, mean_over: Callable[[Table], GradientEstimate]
 ) -> GradientEstimate:
     """The mean over all rows, from means over tables."""
+    if isinstance(rows, CustomerTable):
+        raise ValueError(
+            "`store` must hold rows, got one of customers, which are for private "
+            "gradients: build_fed_avg(..., batches=PoissonBatches(...))."
+        )
     if isinstance(rows, Table):
         return mean_over(rows)
 

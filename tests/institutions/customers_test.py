@@ -1,0 +1,72 @@
+"""Rows by customers: none is lost but those beyond the bound, none is another's."""
+
+import numpy as np
+import pytest
+import tensorflow_federated as tff
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tff_finance.institutions.customers import CustomersInMemory, customer_examples
+
+
+def packed(customers, most_rows, seed=0):
+    """Rows that say whose they are: x is [row number, customer]."""
+    customers = np.asarray(customers, int)
+    x = np.stack([np.arange(len(customers)), customers], axis=1).astype(float)
+    return customer_examples(
+        x,
+        customers % 2,
+        customers,
+        institution="bank_a",
+        most_rows=most_rows,
+        rng=np.random.default_rng(seed),
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    customers=st.lists(st.integers(0, 6), max_size=40),
+    most_rows=st.integers(1, 5),
+    seed=st.integers(0, 100),
+)
+def test_every_customer_has_rows_of_their_own(customers, most_rows, seed):
+    examples = packed(customers, most_rows, seed)
+    names, counts = np.unique(np.asarray(customers, int), return_counts=True)
+    rows = examples["customer_rows"]
+    assert rows.dtype == np.int32
+    assert rows.shape == (len(names), most_rows)
+    for name, count, mine in zip(names, counts, rows, strict=True):
+        kept = mine[: min(count, most_rows)]
+        assert (mine[len(kept) :] == -1).all()
+        assert (examples["x"][kept, 1] == name).all()
+        assert (examples["y"][kept, 0] == name % 2).all()
+        assert len(np.unique(examples["x"][kept, 0])) == len(kept)
+    assert sorted(rows[rows >= 0]) == list(range(len(examples["x"])))
+
+
+def test_which_rows_are_kept_is_drawn():
+    kept = [packed([7] * 30, 2, seed)["x"][:, 0] for seed in range(300)]
+    counts = np.bincount(np.concatenate(kept).astype(int), minlength=30)
+    assert counts.sum() == 600
+    assert counts.min() > 0
+    assert counts.max() < 20 + 6 * np.sqrt(20)
+
+
+def test_the_store_describes_the_element():
+    store = CustomersInMemory(3)
+    dataset = store.client_dataset(packed([1, 1, 2], 3))
+    found = tff.types.tensorflow_to_type(dataset.element_spec)
+    assert store.element_type(2).is_assignable_from(found)
+    assert not CustomersInMemory(4).element_type(2).is_assignable_from(found)
+
+
+def test_bad_customers_are_refused():
+    arguments = {"institution": "a", "rng": np.random.default_rng(0)}
+    with pytest.raises(ValueError, match=r"`customers` must be .* each of 3 rows"):
+        customer_examples(
+            np.zeros([3, 1]), np.zeros(3), np.zeros(2), most_rows=1, **arguments
+        )
+    with pytest.raises(ValueError, match="`most_rows` must be at least 1"):
+        customer_examples(
+            np.zeros([3, 1]), np.zeros(3), np.zeros(3), most_rows=0, **arguments
+        )
