@@ -224,6 +224,35 @@ def test_pld_refuses_what_it_does_not_know(mechanism, relation):
     assert loss.accountant == "rdp"
 
 
+def test_calibration_refuses_an_accountant_that_does_not_know_the_mechanism():
+    def cohorts(noise):
+        return FixedSizeCohorts(
+            noise_multiplier=noise, population=100, cohort=10, rounds=5
+        )
+
+    target = {"neighbouring": "replace_one", "epsilon": 2.0, "delta": 1e-5}
+    with pytest.raises(accounting.UnsupportedMechanismError, match="'pld'"):
+        accounting.noise_multiplier(cohorts, accountant="pld", **target)
+    noise = accounting.noise_multiplier(cohorts, **target)
+    loss = accounting.epsilon([cohorts(noise)], neighbouring="replace_one", delta=1e-5)
+    assert 1.98 < loss.value <= 2.0
+
+
+def test_of_two_bounds_the_lower_is_taken():
+    """PLD rounds up in every step: in long training RDP may be the tighter."""
+    mechanism = FullParticipation(noise_multiplier=10.0, releases=4)
+    found = {
+        accountant: accounting.epsilon(
+            [mechanism],
+            neighbouring=ADD_OR_REMOVE,
+            delta=1e-5,
+            accountant=accountant,
+        ).value
+        for accountant in ("pld", "rdp", None)
+    }
+    assert found[None] == min(found["pld"], found["rdp"])
+
+
 def test_large_epsilons_are_left_to_rdp():
     loss = accounting.epsilon(
         [FullParticipation(noise_multiplier=0.1, releases=100)],
