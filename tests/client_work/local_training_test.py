@@ -96,6 +96,7 @@ def test_the_loss_of_many_rows_keeps_the_last_ones():
             tf.convert_to_tensor, optimizer.initialize((tf.TensorSpec([]),))
         ),
         rule_state=(),
+        shared=(),
         rows=Table(tf.zeros([9, 1]), tf.constant(losses)),
         batches=LocalEpochs(epochs=1, batch_size=1, shuffle=False),
         seed=tf.constant([0, 0]),
@@ -125,6 +126,7 @@ def test_shards_are_visited_in_an_order_of_each_epoch(tmp_path):
             tf.convert_to_tensor, optimizer.initialize((tf.TensorSpec([]),))
         ),
         rule_state=(),
+        shared=(),
         rows=Shards(tf.constant(names["files"]), tf.constant(names["rows"]), 1),
         batches=batches,
         seed=seed,
