@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tff_finance.preprocessing.handbook_preparation import HandbookPreparation
 
 _RAW_PAYMENTS = "handbook_fraud"
+_HANDBOOK_PAYMENTS = ("TX_TIME_DAYS", "CUSTOMER_ID", "TX_AMOUNT")
 
 _TASK = flags.DEFINE_enum(
     "task", None, list(TASK_TRAINING), "Business task: model, settings and metrics."
@@ -76,6 +77,12 @@ _SECURE_COUNTS = flags.DEFINE_bool(
     "secure_counts",
     False,
     "Sums federated counts by TFF's secure sum, simulated, instead of a plain sum.",
+)
+_PAYMENTS = flags.DEFINE_list(
+    "payments",
+    None,
+    "Columns of day number, card and amount, if rows are payments: the task fraud is "
+    "then judged by alerts and cards a day as well. Known of the Handbook's tables.",
 )
 _PAYMENT_FLAGS = (_TERMINAL_RISK, _SECURE_COUNTS)
 _RESAMPLES = flags.DEFINE_integer(
@@ -186,6 +193,7 @@ def config(
             clusters=_CLUSTERS.value,
             class_weights=_CLASS_WEIGHTS.value,
             resamples=_RESAMPLES.value,
+            payments=_payments(),
             seeds=seeds,
             methods=methods,
             training=training_flags.training(TASK_TRAINING[_TASK.value]),
@@ -193,6 +201,14 @@ def config(
         )
     except ValueError as error:
         command_line.usage_error(error)
+
+
+def _payments() -> tuple[str, ...]:
+    """Columns of day, card and amount, if rows are payments."""
+    if _PAYMENTS.value is not None:
+        return tuple(_PAYMENTS.value)
+    handbook = (_DATASET.value or "").startswith("handbook")
+    return _HANDBOOK_PAYMENTS if handbook and _TASK.value == "fraud" else ()
 
 
 def institutions(data: "ComparisonData", seed: int) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tff_finance.checks import RunFailedError
 from tff_finance.datasets.contract import Contract, NumericColumn
 from tff_finance.evaluation.comparison import run_comparison
 from tff_finance.institutions.partition import parse_partition
@@ -167,3 +168,56 @@ def test_class_weights_leave_probabilities_as_they_are(record):
     ]
     assert losses[0] != losses[1]
     assert losses[1] == pytest.approx(losses[0], abs=0.1)
+
+
+class Payments:
+    """The institutions' rows as payments on days 7 to 9, five rows a card."""
+
+    def institutions(self, seed):
+        def with_payments(institution):
+            rows = len(institution.test)
+            rng = np.random.default_rng(rows)
+            return dataclasses.replace(
+                institution,
+                test=institution.test.assign(
+                    day=rng.integers(7, 10, rows),
+                    card=[f"{institution.name}{i // 5}" for i in range(rows)],
+                    amount=np.round(rng.lognormal(3, 1, rows), 2),
+                ),
+            )
+
+        return [with_payments(i) for i in SOURCE.institutions(seed)]
+
+
+def test_payments_are_judged_by_day_as_well():
+    record = run(
+        Payments(),
+        task="fraud",
+        methods=("fed_avg",),
+        payments=("day", "card", "amount"),
+    )
+    table = {
+        (row.scope, row.institution, row.metric): row.value for row in record.metrics
+    }
+    # Far fewer than 100 payments and cards a day: all are checked, all frauds found.
+    assert table["pooled", "", "recall_at_100_alerts"] == 1
+    assert table["own", "a", "amount_recall_at_100_alerts"] == 1
+    assert 0 < table["pooled", "", "card_precision_at_100"] < 1
+
+
+def test_payments_without_their_columns_are_refused():
+    with pytest.raises(RunFailedError, match="of a have no column 'day', only x, z"):
+        run(task="fraud", methods=("fed_avg",), payments=("day", "card", "amount"))
+
+
+def test_days_that_are_not_whole_are_refused():
+    halves = Payments().institutions(0)
+    halves[0].test["day"] += 0.5
+
+    class Halves:
+        def institutions(self, seed):
+            del seed
+            return halves
+
+    with pytest.raises(RunFailedError, match="column 'day' of a must number the days"):
+        run(Halves(), task="fraud", payments=("day", "card", "amount"))

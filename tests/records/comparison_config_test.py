@@ -29,6 +29,14 @@ def test_json_gives_an_equal_config_back():
     assert ComparisonConfig.from_mapping(mapping) == config()
 
 
+def test_columns_of_payments_come_back_and_must_be_all():
+    payments = {"task": "fraud", "payments": ("day", "card", "amount")}
+    mapping = config(**payments).to_mapping()
+    assert ComparisonConfig.from_mapping(mapping) == config(**payments)
+    with pytest.raises(ValueError, match="`payments` must name the columns of day"):
+        config(**payments | {"payments": ("day",)})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -39,6 +47,7 @@ def test_json_gives_an_equal_config_back():
         ("methods", ("magic",)),
         ("seeds", ()),
         ("runtime", "moon"),
+        ("payments", ("day", "card", "amount")),  # of the task risk
     ],
 )
 def test_what_makes_no_sense_is_refused(name, value):

@@ -4,15 +4,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tff_finance.datasets.contract import Contract
+from tff_finance.evaluation.daily_judging import PaymentColumns
+from tff_finance.evaluation.record_rows import ExchangedTypes
 from tff_finance.evaluation.study import (
-    ExchangedTypes,
     Keep,
     RowIntervals,
     Study,
     run_study,
 )
 from tff_finance.institutions.table_source import TableSource
-from tff_finance.records.comparison_config import ComparisonConfig
+from tff_finance.records.comparison_config import PAYMENT_COLUMNS, ComparisonConfig
 from tff_finance.records.run_folder import RunFolder
 from tff_finance.records.run_record import RunRecord
 from tff_finance.tasks.catalogue import TASKS
@@ -65,6 +66,11 @@ def run_comparison(
         balanced=config.class_weights == "balanced",
         row_intervals=RowIntervals(
             resamples=config.resamples, clusters=config.clusters
+        ),
+        payments=(
+            PaymentColumns(**dict(zip(PAYMENT_COLUMNS, config.payments, strict=True)))
+            if config.payments
+            else None
         ),
         keep=keep,
     )

@@ -4,12 +4,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tff_finance import checks
 from tff_finance.evaluation.judging import scopes
 from tff_finance.evaluation.scorers import Scorer
 from tff_finance.institutions.examples import Examples
+from tff_finance.institutions.institution import Institution
 from tff_finance.metrics.card_alerts import CardLedger, daily_card_histogram
 from tff_finance.metrics.daily_histogram import DailyHistogram, daily_histogram
 from tff_finance.metrics.fraud import CARDS_PER_DAY
@@ -31,6 +33,59 @@ class PaymentDetails:
     day: NDArray
     card: NDArray
     amount: NDArray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PaymentColumns:
+    """Columns of tables whose rows are payments.
+
+    Attributes:
+        day: Number of the day, whole.
+        card: The card that paid.
+        amount: In units of the currency.
+    """
+
+    day: str
+    card: str
+    amount: str
+
+
+def payment_details(
+    institutions: Sequence[Institution], columns: PaymentColumns
+) -> dict[str, PaymentDetails]:
+    """Details of every institution's test rows.
+
+    Args:
+        institutions: Their tables have the columns.
+        columns: Which these are.
+
+    Returns:
+        By institution.
+
+    Raises:
+        RunFailedError: If a column is missing, or a day is no whole number.
+    """
+    details = {}
+    for institution in institutions:
+        table = institution.test
+        for name in dataclasses.astuple(columns):
+            if name not in table.columns:
+                raise checks.RunFailedError(
+                    f"the test rows of {institution.name} have no column {name!r}, "
+                    f"only {', '.join(map(str, table.columns))}."
+                )
+        days = table[columns.day].to_numpy(float)
+        if not np.array_equal(days, np.round(days)):
+            raise checks.RunFailedError(
+                f"column {columns.day!r} of {institution.name} must number the days, "
+                f"got {days[days != np.round(days)][0]}."
+            )
+        details[institution.name] = PaymentDetails(
+            day=days.astype(np.int64),
+            card=table[columns.card].to_numpy(),
+            amount=table[columns.amount].to_numpy(float),
+        )
+    return details
 
 
 def judge_days(
@@ -102,6 +157,41 @@ def judge_days(
                 for metric, value in values.items()
             ]
     return tuple(rows)
+
+
+def judge_payments(
+    scorers: Mapping[str, Scorer],
+    test: Mapping[str, Examples],
+    details: Mapping[str, PaymentDetails],
+    *,
+    task: Task,
+    seed: int,
+    method: str,
+) -> tuple[MetricRow, ...]:
+    """Judges by days, from the first to the last day of anybody's test rows.
+
+    Args:
+        scorers: "global", or one per institution.
+        test: Test rows by institution.
+        details: Of the same rows, by institution.
+        task: Has the metrics.
+        seed: Named in the rows.
+        method: Named in the rows.
+
+    Returns:
+        As `judge_days`.
+    """
+    days = np.concatenate([payments.day for payments in details.values()])
+    return judge_days(
+        scorers,
+        test,
+        details,
+        task=task,
+        first_day=int(days.min()),
+        days=int(days.max() - days.min()) + 1,
+        seed=seed,
+        method=method,
+    )
 
 
 def _values(

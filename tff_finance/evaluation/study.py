@@ -10,15 +10,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-import tensorflow_federated as tff
-
 from tff_finance import checks
 from tff_finance.datasets.contract import Contract
+from tff_finance.evaluation.daily_judging import (
+    PaymentColumns,
+    PaymentDetails,
+    judge_payments,
+    payment_details,
+)
 from tff_finance.evaluation.feature_means import feature_rows
 from tff_finance.evaluation.judging import judge
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.evaluation.methods import Fitted, Method
+from tff_finance.evaluation.record_rows import (
+    ExchangedTypes,
+    institution_row,
+    traffic_once,
+)
 from tff_finance.evaluation.row_intervals import bootstrap_rows
 from tff_finance.evaluation.run_storage import example_store, state_directory
 from tff_finance.evaluation.test_scores import TestScores
@@ -34,14 +42,12 @@ from tff_finance.records import files
 from tff_finance.records.config import StudyConfig
 from tff_finance.records.run_folder import RunFolder, differences
 from tff_finance.records.run_record import (
-    InstitutionRow,
     RunRecord,
     join_rows,
 )
 from tff_finance.records.versions import result_versions
 from tff_finance.tasks.risk import RISK
 from tff_finance.tasks.task import Task
-from tff_finance.training import communication
 from tff_finance.training.folder import TrainingFolder
 
 # Parts of a seed that no method has.
@@ -52,7 +58,6 @@ _INTERVALS = "intervals"
 _SCORES = "scores.npz"
 
 Keep = Callable[[str, Fitted, Consortium], None]
-ExchangedTypes = tuple[Sequence[tff.Type], Sequence[tff.Type]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,6 +88,8 @@ class Study:
         judged_by: Metrics by name.
         balanced: Whether both classes weigh the same in the loss of networks.
         row_intervals: Intervals over test rows; None for data that a seed redraws.
+        payments: Columns of tables of payments, which are then also judged by the
+            task's metrics of days; None for other tables.
         keep: Takes each method's name and what it learnt, before it is finished.
         exchanged_for_features: Types of what each institution receives and sends
             before training for its features, once; nothing for most tables.
@@ -99,6 +106,7 @@ class Study:
     )
     balanced: bool = False
     row_intervals: RowIntervals | None = None
+    payments: PaymentColumns | None = None
     keep: Keep | None = None
     exchanged_for_features: ExchangedTypes = ((), ())
 
@@ -190,10 +198,13 @@ class _Runner:
             records[_INSTITUTIONS] = self._finish(
                 seed, _INSTITUTIONS, self._describe(institutions, consortium, seed)
             )
+        payments = None
+        if self._study.payments:
+            payments = payment_details(institutions, self._study.payments)
         for method in self._methods_for(consortium):
             done = records[method.name]
             if not (done and self._has_scores(seed, method.name)):
-                record = self._run_method(method, consortium, seed)
+                record = self._run_method(method, consortium, seed, payments)
                 records[method.name] = self._finish(seed, method.name, record)
         if self._study.row_intervals:
             record = self._intervals(institutions, consortium, seed)
@@ -252,7 +263,7 @@ class _Runner:
         label = self._study.contract.label
         return dataclasses.replace(
             self._header,
-            institutions=tuple(_institution_row(i, label, seed) for i in institutions),
+            institutions=tuple(institution_row(i, label, seed) for i in institutions),
             features=tuple(feature_rows(consortium.training, names, seed=seed)),
         )
 
@@ -261,6 +272,7 @@ class _Runner:
         method: Method,
         consortium: Consortium,
         seed: int,
+        payments: Mapping[str, PaymentDetails] | None,
     ) -> RunRecord:
         """Fits one method under one seed, then lets its models see the test rows."""
         start = time.monotonic()
@@ -277,6 +289,16 @@ class _Runner:
             method=method.name,
             judged_by=self._study.judged_by,
         )
+        metrics = judgement.metrics
+        if payments:
+            metrics += judge_payments(
+                fitted.scorers,
+                consortium.test,
+                payments,
+                task=self._study.task,
+                seed=seed,
+                method=method.name,
+            )
         if self._study.row_intervals:
             scores = TestScores.of(fitted.scorers, consortium.test)
             self._keep_scores(scores, seed, method.name)
@@ -287,7 +309,7 @@ class _Runner:
         )
         return dataclasses.replace(
             self._header,
-            metrics=judgement.metrics,
+            metrics=metrics,
             curves=fitted.curves,
             runs=fitted.runs,
             histograms=judgement.histograms,
@@ -359,9 +381,9 @@ def _part(seed: int, name: str) -> str:
 
 def _empty_record(study: Study) -> RunRecord:
     """A record without rows: what was asked for, and of which data."""
-    preprocessing = _traffic(exchanged_types(study.contract))
+    preprocessing = traffic_once(exchanged_types(study.contract))
     if any(study.exchanged_for_features):
-        preprocessing["features"] = _traffic(study.exchanged_for_features)
+        preprocessing["features"] = traffic_once(study.exchanged_for_features)
     return RunRecord(
         experiment=study.experiment,
         config=study.config.to_mapping(),
@@ -373,27 +395,4 @@ def _empty_record(study: Study) -> RunRecord:
         curves=(),
         runs=(),
         histograms=(),
-    )
-
-
-def _traffic(types: ExchangedTypes) -> dict[str, Any]:
-    received, sent = types
-    return {
-        "bytes_down": sum(map(communication.type_bytes, received)),
-        "bytes_up": sum(map(communication.type_bytes, sent)),
-        "source": f"{communication.SOURCE}, for each institution, once",
-    }
-
-
-def _institution_row(institution: Institution, label: str, seed: int) -> InstitutionRow:
-    tables = (institution.train, institution.validation, institution.test)
-    everything = pd.concat([table[label] for table in tables])
-    return InstitutionRow(
-        seed=seed,
-        institution=institution.name,
-        train_rows=len(institution.train),
-        validation_rows=len(institution.validation),
-        test_rows=len(institution.test),
-        test_positives=int(institution.test[label].sum()),
-        positive_rate=float(everything.mean()),
     )

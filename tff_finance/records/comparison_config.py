@@ -13,6 +13,9 @@ TERMINAL_RISKS = ("own", "pooled", "federated")
 MIN_RESAMPLES = 100
 
 
+PAYMENT_COLUMNS = ("day", "card", "amount")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataFile:
     """A file that rows come from.
@@ -51,6 +54,8 @@ class ComparisonConfig(StudyConfig):
         class_weights: "balanced" gives both classes the same weight in the loss,
             from federated counts of training labels; scores are corrected for it.
         resamples: Of the bootstrap over test rows.
+        payments: Columns of day, card and amount where rows are payments, by which
+            fraud is judged by day; empty if they aren't.
     """
 
     task: str
@@ -64,6 +69,7 @@ class ComparisonConfig(StudyConfig):
     clusters: str = ""
     class_weights: str = "none"
     resamples: int = 1000
+    payments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
@@ -71,9 +77,17 @@ class ComparisonConfig(StudyConfig):
         checks.check_one_of("task", self.task, TASK_TRAINING)
         checks.check_one_of("class_weights", self.class_weights, CLASS_WEIGHTS)
         checks.check_at_least("resamples", self.resamples, MIN_RESAMPLES)
+        if self.payments and self.task != "fraud":
+            raise ValueError("`payments` are for the task fraud only.")
+        if self.payments and len(self.payments) != len(PAYMENT_COLUMNS):
+            raise ValueError(
+                f"`payments` must name the columns of {', '.join(PAYMENT_COLUMNS)}, "
+                f"got {self.payments}."
+            )
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> "ComparisonConfig":
         """From what `to_mapping` gave, tuples read back from JSON lists."""
         files = tuple(DataFile(**file) for file in mapping["files"])
-        return super().from_mapping({**mapping, "files": files})
+        payments = tuple(mapping.get("payments", ()))
+        return super().from_mapping({**mapping, "files": files, "payments": payments})
