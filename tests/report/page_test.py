@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import re
 
+import matplotlib.text
 import numpy as np
 import pytest
 
@@ -250,3 +251,55 @@ def test_text_colours_of_the_page_have_contrast():
         for ink in ("ink", "soft", "mark"):
             light, dark = luminance(colors[paper]), luminance(colors[ink])
             assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, paper)
+
+
+def real_record(task):
+    """A record of a comparison on tables whose label means anything."""
+    record = sample_record()
+    config = {k: v for k, v in record.config.items() if k != "heterogeneity"}
+    ranking = [
+        dataclasses.replace(row, metric="average_precision")
+        for row in record.metrics
+        if row.metric == "auc"
+    ]
+    return dataclasses.replace(
+        record,
+        experiment="comparison",
+        metrics=(*record.metrics, *ranking),
+        config=config
+        | {"task": task, "dataset": "own tables", "files": [], "contract": "c"},
+        scenario={
+            "description": "made",
+            "label_meaning": "it went badly",
+            "protected_features": [],
+            "left_out": {},
+        },
+    )
+
+
+def pictured(record, language):
+    """All that is written in a page's figures."""
+    words = Words(language)
+    page = build_page([sample_study(record)], words)
+    return " ".join(
+        text.get_text()
+        for section in page.sections
+        for picture in section.pictures
+        for text in picture.draw(words).findobj(matplotlib.text.Text)
+    )
+
+
+@pytest.mark.parametrize("task", ["risk", "marketing", "fraud"])
+def test_rows_of_real_tables_are_positive_and_default_on_nothing(task):
+    for language, never in (("en", "default"), ("zh", "违约")):
+        text = rendered(real_record(task), language=language, figures=False)
+        # Settings say of a server's learning rate that it is the optimizer's default.
+        text = text.replace("the optimizer&#39;s default", "")
+        assert never not in text.lower()
+        assert "it went badly" in text
+        assert never not in pictured(real_record(task), language).lower()
+
+
+def test_customers_of_the_case_study_default():
+    for language, said in (("en", "Predicted probability of default"), ("zh", "违约")):
+        assert said in pictured(sample_record(), language)

@@ -1,4 +1,4 @@
-"""How the banks differ: size, default rate, and what their customers are like."""
+"""How the banks differ: size, share of positives, and what their customers are like."""
 
 import functools
 
@@ -8,6 +8,7 @@ import pandas as pd
 
 from tff_finance.report import labels, styles
 from tff_finance.report.catalogue import Words
+from tff_finance.report.class_words import class_words
 from tff_finance.report.content import Picture, Section, Study, Table
 
 # On the page; the file has all.
@@ -15,15 +16,16 @@ _MOST_FEATURES = 24
 
 
 def bank_section(study: Study, words: Words) -> Section:
-    """Sizes, default rates and standardised means of features."""
+    """Sizes, shares of positives and standardised means of features."""
     say = words.say
+    classes = class_words(study)
     table = _bank_table(study, words)
     alt = say("; ").join(f"{row[0]}: {row[1]}, {row[4]}" for row in table.rows)
     pictures = [
         Picture(
             name=f"{study.key}banks",
-            title=say("Training customers, and share who default"),
-            alt=say("Training customers and default rate by bank. %(c)s.", c=alt),
+            title=say(classes.banks_title),
+            alt=say(classes.banks_alt, c=alt),
             draw=functools.partial(_draw_banks, study),
         )
     ]
@@ -66,13 +68,7 @@ def bank_section(study: Study, words: Words) -> Section:
     return Section(
         anchor=f"{study.key}banks",
         title=say("How the banks differ"),
-        paragraphs=[
-            say(
-                "Joint training can pay where banks know different things. Banks "
-                "differ in how many labelled customers they have, in how many of these "
-                "default, and in what their customers are like."
-            )
-        ],
+        paragraphs=[say(classes.banks_differ)],
         pictures=pictures,
         tables=tables,
         notes=notes,
@@ -102,13 +98,13 @@ def _features_alt(features: pd.DataFrame, words: Words) -> str:
 
 
 def _draw_banks(study: Study, words: Words) -> matplotlib.figure.Figure:
-    banks = study.banks
+    banks, classes = study.banks, class_words(study)
     institutions = study.summary["institutions"]
     figure = styles.new_figure(1.1 + 0.36 * len(banks))
     left, right = figure.subplots(1, 2, sharey=True)
     columns = (
-        (left, "train_rows", 1.0, 0, words.say("Training customers"), "///"),
-        (right, "positive_rate", 100.0, 1, words.say("Default rate, %"), "..."),
+        (left, "train_rows", 1.0, 0, words.say(classes.training), "///"),
+        (right, "positive_rate", 100.0, 1, words.say(classes.rate_percent), "..."),
     )
     for axes, name, scale, digits, label, hatch in columns:
         values = [scale * institutions[bank][name] for bank in banks]
@@ -169,17 +165,18 @@ def _draw_features(features: pd.DataFrame, words: Words) -> matplotlib.figure.Fi
 
 def _bank_table(study: Study, words: Words) -> Table:
     say = words.say
+    classes = class_words(study)
     columns = ("train_rows", "validation_rows", "test_rows")
     institutions = study.summary["institutions"]
     return Table(
         name=f"{study.key}banks",
-        caption=say("Banks and their customers"),
+        caption=say(classes.banks),
         header=[
             say("Bank"),
             say("Training"),
             say("Validation"),
             say("Test"),
-            say("Default rate"),
+            say(classes.rate),
         ],
         rows=[
             [

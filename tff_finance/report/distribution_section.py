@@ -8,6 +8,7 @@ import numpy as np
 
 from tff_finance.report import labels, score_curves, styles
 from tff_finance.report.catalogue import Words, mark
+from tff_finance.report.class_words import ClassWords, class_words
 from tff_finance.report.content import Picture, Section, Study
 from tff_finance.report.score_curves import Array, ScoreHistograms
 
@@ -25,8 +26,9 @@ _Shares = tuple[Array, Array]
 def distribution_section(
     study: Study, histograms: ScoreHistograms, words: Words
 ) -> Section | None:
-    """Scores of defaulters and others at each bank; None without histograms."""
+    """Scores of both classes at each bank; None without histograms."""
     say = words.say
+    classes = class_words(study)
     pictures = []
     for bank in study.banks[:MOST_BANKS]:
         drawn = _distributions(study, histograms, bank)
@@ -34,20 +36,14 @@ def distribution_section(
             pictures.append(
                 Picture(
                     name=f"{study.key}distribution_{len(pictures) + 1}",
-                    title=say("Customers of %(bank)s", bank=bank),
-                    alt=_alt(bank, drawn, words),
-                    draw=functools.partial(_draw, drawn),
+                    title=say(classes.at_bank, bank=bank),
+                    alt=_alt(bank, drawn, classes, words),
+                    draw=functools.partial(_draw, drawn, classes),
                 )
             )
     if not pictures:
         return None
-    notes = [
-        say(
-            "Test customers of all seeds. Probabilities are drawn on the scale of log "
-            "odds, so that 1 % and 10 % lie as far apart as 90 % and 99 %; scores "
-            "beyond the scale stand at its ends."
-        )
-    ]
+    notes = [say(classes.distribution_rows)]
     if len(study.banks) > MOST_BANKS:
         notes.append(
             say(
@@ -59,14 +55,7 @@ def distribution_section(
     return Section(
         anchor=f"{study.key}distributions",
         title=say("How scores spread at each bank"),
-        paragraphs=[
-            say(
-                "What each model says about the same customers. Right of the dotted "
-                "line it expects a default. The farther apart those who defaulted and "
-                "those who did not, the better; where they overlap, or lie on the "
-                "wrong side, mistakes are made."
-            )
-        ],
+        paragraphs=[say(classes.distributions)],
         pictures=pictures,
         notes=notes,
     )
@@ -87,12 +76,13 @@ def _distributions(
     return {name: shares for name, shares in found.items() if shares is not None}
 
 
-def _alt(bank: str, drawn: Mapping[str, _Shares], words: Words) -> str:
+def _alt(
+    bank: str, drawn: Mapping[str, _Shares], classes: ClassWords, words: Words
+) -> str:
     half = len(score_curves.DISTRIBUTION_EDGES) // 2
     parts = [
         words.say(
-            "%(model)s: %(found)s of those who defaulted and %(alarms)s of the others "
-            "score above 50 %%",
+            classes.distribution_alt,
             model=words.say(name),
             found=words.percent(float(positives[half:].sum())),
             alarms=words.percent(float(negatives[half:].sum())),
@@ -106,7 +96,9 @@ def _alt(bank: str, drawn: Mapping[str, _Shares], words: Words) -> str:
     )
 
 
-def _draw(drawn: Mapping[str, _Shares], words: Words) -> matplotlib.figure.Figure:
+def _draw(
+    drawn: Mapping[str, _Shares], classes: ClassWords, words: Words
+) -> matplotlib.figure.Figure:
     figure = styles.new_figure(0.9 + 1.2 * len(drawn))
     panels = figure.subplots(
         len(drawn), 1, sharex=True, sharey=True, squeeze=False
@@ -121,7 +113,7 @@ def _draw(drawn: Mapping[str, _Shares], words: Words) -> matplotlib.figure.Figur
             facecolor="#c9d6e2",
             edgecolor="#0b5a8a",
             linewidth=1,
-            label=words.say("did not default"),
+            label=words.say(classes.negative),
         )
         axes.stairs(
             100 * positives,
@@ -131,7 +123,7 @@ def _draw(drawn: Mapping[str, _Shares], words: Words) -> matplotlib.figure.Figur
             edgecolor="#b3261e",
             hatch="////",
             linewidth=1.4,
-            label=words.say("defaulted"),
+            label=words.say(classes.positive),
         )
         axes.axvline(0, color=styles.INK, linewidth=1, linestyle=":")
         axes.grid(axis="y")
@@ -140,7 +132,7 @@ def _draw(drawn: Mapping[str, _Shares], words: Words) -> matplotlib.figure.Figur
         np.log(ticks / (1 - ticks)),
         [words.number(100 * tick, places) for tick, places in _TICKS],
     )
-    panels[-1].set_xlabel(words.say("Predicted probability of default, %"))
+    panels[-1].set_xlabel(words.say(classes.predicted))
     figure.supylabel(words.say("Share of the class, %"), fontsize=styles.SMALL)
     styles.legend_above(panels[0])
     return figure

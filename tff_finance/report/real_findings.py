@@ -23,10 +23,8 @@ def data_finding(study: Study, words: Words) -> str:
         table=study.summary["scenario"]["description"],
         seeds=words.number(len(study.summary["seeds"])),
     )
-    if study.summary["config"]["task"] == "risk":
-        return text
     meaning = words.say(
-        'Where this page says "default", read: %(meaning)s.',
+        "A row is positive where its label says: %(meaning)s.",
         meaning=study.summary["scenario"]["label_meaning"],
     )
     return formats.join(words, text, meaning)

@@ -9,10 +9,9 @@ import pandas as pd
 
 from tff_finance.report import formats, labels, score_curves, styles
 from tff_finance.report.catalogue import Words, mark
+from tff_finance.report.class_words import ClassWords, class_words
 from tff_finance.report.content import Picture, Section, Study, Table
 from tff_finance.report.score_curves import Array, Curves, ScoreHistograms
-
-_RECALL = mark("Recall: share of defaulters found, %")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,38 +28,39 @@ class _Kind:
     every: int
 
 
-_KINDS = (
-    _Kind(
-        name="roc",
-        title=mark("ROC curve"),
-        metric="auc",
-        points=lambda curves: (score_curves.GRID, curves.recall),
-        x_label=mark("False alarms: share of good customers flagged, %"),
-        y_label=_RECALL,
-        diagonal=True,
-        every=12,
-    ),
-    _Kind(
-        name="precision_recall",
-        title=mark("Precision and recall"),
-        metric="average_precision",
-        points=lambda curves: (score_curves.GRID, curves.precision),
-        x_label=_RECALL,
-        y_label=mark("Precision: share of those flagged who default, %"),
-        diagonal=False,
-        every=12,
-    ),
-    _Kind(
-        name="calibration",
-        title=mark("Calibration curve"),
-        metric="ece",
-        points=lambda curves: (curves.predicted, curves.observed),
-        x_label=mark("Predicted probability of default, %"),
-        y_label=mark("Observed default rate, %"),
-        diagonal=True,
-        every=1,
-    ),
-)
+def _kinds(classes: ClassWords) -> tuple[_Kind, ...]:
+    return (
+        _Kind(
+            name="roc",
+            title=mark("ROC curve"),
+            metric="auc",
+            points=lambda curves: (score_curves.GRID, curves.recall),
+            x_label=classes.false_alarms,
+            y_label=classes.recall,
+            diagonal=True,
+            every=12,
+        ),
+        _Kind(
+            name="precision_recall",
+            title=mark("Precision and recall"),
+            metric="average_precision",
+            points=lambda curves: (score_curves.GRID, curves.precision),
+            x_label=classes.recall,
+            y_label=classes.precision,
+            diagonal=False,
+            every=12,
+        ),
+        _Kind(
+            name="calibration",
+            title=mark("Calibration curve"),
+            metric="ece",
+            points=lambda curves: (curves.predicted, curves.observed),
+            x_label=classes.predicted,
+            y_label=classes.observed,
+            diagonal=True,
+            every=1,
+        ),
+    )
 
 
 def score_section(study: Study, histograms: ScoreHistograms, words: Words) -> Section:
@@ -88,15 +88,7 @@ def score_section(study: Study, histograms: ScoreHistograms, words: Words) -> Se
     return Section(
         anchor=f"{study.key}scores",
         title=say("How good the scores are, whole market"),
-        paragraphs=[
-            say(
-                "First, how many defaulters are found at the price of how many "
-                "false alarms (the closer to the upper left corner, the better); "
-                "second, how many of those flagged do default; third, whether "
-                "customers said to default with 30 % probability do so in 30 of 100 "
-                "cases (the closer to the diagonal, the better)."
-            )
-        ],
+        paragraphs=[say(class_words(study).curves)],
         pictures=_score_pictures(study, curves, words) if curves else [],
         tables=[table],
         notes=notes,
@@ -118,7 +110,7 @@ def _score_pictures(
             ),
             draw=functools.partial(_draw_curves, study, curves, kind),
         )
-        for kind in _KINDS
+        for kind in _kinds(class_words(study))
     ]
 
 
