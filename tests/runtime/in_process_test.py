@@ -421,3 +421,14 @@ def test_computations_of_the_same_id_are_not_mixed_up():
 
     with here():
         assert [build(number)() for number in range(50)] == list(range(50))
+
+
+def test_tensorflow_does_not_warn_of_retracing(caplog, monkeypatch):
+    """First rounds of several computations are no retraces of one."""
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)
+    data = clients()
+    with here():
+        for _ in range(6):
+            process = fed_avg()
+            process.next(process.initialize(), data)
+    assert "retracing" not in caplog.text

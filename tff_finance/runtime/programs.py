@@ -37,7 +37,7 @@ def build_program(computation: tff.framework.ConcreteComputation) -> Program:
             `<S@SERVER, {D*}@CLIENTS> -> X@SERVER` and `{D*}@CLIENTS -> X@SERVER`.
 
     Returns:
-        The program; a round is traced when it is first run.
+        The program, traced.
 
     Raises:
         NotInProcessError: If it has another form, aggregates securely, or holds
@@ -179,7 +179,10 @@ def _round_function(
         return update([*state, *report(total)])
 
     signature = [values.tensor_specs(server), tf.TensorSpec([None], tf.variant)]
-    return tf.function(run, input_signature=signature, autograph=False)
+    # Traced here for the reason that `_plain` gives.
+    return tf.function(
+        run, input_signature=signature, autograph=False
+    ).get_concrete_function()
 
 
 def _build_to_vector(
