@@ -30,7 +30,7 @@ case-study: set-up ## three banks train one credit-risk model; writes OUTPUT_DIR
 compare-real: set-up ## all presets on public tables in DATA_DIR (missing ones are downloaded where possible); writes results/PRESET
 	@test -n '$(DATA_DIR)' || { echo 'compare-real: error: say where the public tables are, DATA_DIR=...; see data/README.md' >&2; exit 2; }
 	@for preset in $$(grep -l -e --dataset= experiments/presets/*.flags); do \
-		name=$$(basename "$$preset" .flags); echo "$$name"; \
+		name=$$(basename "$$preset" .flags); echo "compare-real: $$preset, writes results/$$name"; \
 		$(python) -m experiments.compare --flagfile="$$preset" --data_dir='$(DATA_DIR)' --output_dir="results/$$name" $(ARGS) || exit 1; \
 		$(python) -m experiments.write_report --record="results/$$name/record" --output="results/$$name/report.html" || exit 1; \
 	done

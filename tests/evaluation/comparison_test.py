@@ -221,3 +221,17 @@ def test_days_that_are_not_whole_are_refused():
 
     with pytest.raises(RunFailedError, match="column 'day' of a must number the days"):
         run(Halves(), task="fraud", payments=("day", "card", "amount"))
+
+
+class Unlucky:
+    """Has institutions under one seed only."""
+
+    def institutions(self, seed):
+        if seed:
+            raise ValueError("`split` leaves 'a' no rows.")
+        return SOURCE.institutions(seed)
+
+
+def test_a_seed_whose_institutions_cannot_be_made_is_named():
+    with pytest.raises(RunFailedError, match=r"Under seed 1 .* 'a' no rows"):
+        run(Unlucky(), methods=("gradient_boosting",), seeds=(0, 1))

@@ -165,3 +165,20 @@ def test_customers_are_seen_earlier_and_later_in_a_split_by_time(kind):
         list(range(50, 60)),
         list(range(60, 80)),
     ]
+
+
+@pytest.mark.parametrize("split", ["shuffled:0.5,0.25,0.25", "row_order:0.5,0.25,0.25"])
+def test_clusters_that_intervals_cannot_use_are_refused_before_training(split):
+    table = CONTRACT.validate(RAW, institution="a")
+    for columns, said in (
+        ({}, "'a': `clusters` must be a column that.*got 'customer', there are x, bad"),
+        ({"customer": RAW["customer"].where(RAW["customer"] > 1)}, "8 of 200 have"),
+    ):
+        source = OwnTables(
+            tables={"a": table.assign(**columns)},
+            contract=CONTRACT,
+            split=parse_split(split),
+            clusters="customer",
+        )
+        with pytest.raises(ValueError, match=said):
+            source.institutions(0)

@@ -132,8 +132,8 @@ def run_study(
         The record of the run.
 
     Raises:
-        RunFailedError: If training diverges, or if a checkpoint or a part that is
-            done can't be used.
+        RunFailedError: If training diverges, if a seed's institutions can't be made,
+            or if a checkpoint or a part that is done can't be used.
     """
     config = study.config
     with (
@@ -191,7 +191,7 @@ class _Runner:
         records = {name: self._finished(seed, name) for name in names}
         if all(records.values()):
             return True, join_rows([record for record in records.values() if record])
-        institutions = self._study.institutions(seed)
+        institutions = self._institutions(seed)
         consortium = encode_consortium(institutions, self._study.contract)
         self._scores = {}
         if not records[_INSTITUTIONS]:
@@ -210,6 +210,14 @@ class _Runner:
             record = self._intervals(institutions, consortium, seed)
             records[_INTERVALS] = self._finish(seed, _INTERVALS, record)
         return False, join_rows([record for record in records.values() if record])
+
+    def _institutions(self, seed: int) -> Sequence[Institution]:
+        try:
+            return self._study.institutions(seed)
+        except ValueError as error:  # chance may leave an institution too few rows
+            raise checks.RunFailedError(
+                f"Under seed {seed} the institutions can't be made: {error}"
+            ) from error
 
     def _finished(self, seed: int, name: str) -> RunRecord | None:
         record = self._folder.finished(_part(seed, name)) if self._folder else None

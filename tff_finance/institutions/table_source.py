@@ -17,6 +17,7 @@ from tff_finance.institutions.grouped_partition import ByBands, ByColumn
 from tff_finance.institutions.institution import Institution
 from tff_finance.institutions.partition import Partition, deal
 from tff_finance.institutions.split import ShuffledSplit, Split, split_table
+from tff_finance.institutions.units import present
 
 
 class Preparation(Protocol):
@@ -197,8 +198,12 @@ class OwnTables:
             The institutions, in the order of the tables.
 
         Raises:
-            ValueError: If the split can't be made.
+            ValueError: If the split can't be made, or a table hasn't the column of
+                clusters.
         """
+        if self.clusters:  # intervals need them, though a split by time does not
+            for name, table in self.tables.items():
+                _check_clusters(name, table, self.clusters)
         rngs = np.random.default_rng(seed).spawn(len(self.tables))
         return [
             split_table(
@@ -211,6 +216,19 @@ class OwnTables:
             )
             for (name, table), rng in zip(self.tables.items(), rngs, strict=True)
         ]
+
+
+def _check_clusters(name: str, table: pd.DataFrame, clusters: str) -> None:
+    if clusters not in table.columns:
+        columns = ", ".join(map(str, table.columns))
+        raise ValueError(
+            f"{name!r}: `clusters` must be a column that the contract names, at least "
+            f'with use = "audit"; got {clusters!r}, there are {columns}.'
+        )
+    try:
+        present(table, clusters, "clusters")
+    except ValueError as error:
+        raise ValueError(f"{name!r}: {error}") from error
 
 
 def _kept_together(split: Split, clusters: str) -> str | None:
