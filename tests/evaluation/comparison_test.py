@@ -210,17 +210,18 @@ def test_payments_without_their_columns_are_refused():
         run(task="fraud", methods=("fed_avg",), payments=("day", "card", "amount"))
 
 
-def test_days_that_are_not_whole_are_refused():
-    halves = Payments().institutions(0)
-    halves[0].test["day"] += 0.5
+@pytest.mark.parametrize("change", [lambda day: day + 0.5, lambda day: day * 86_400])
+def test_days_that_are_none_are_refused(change):
+    institutions = Payments().institutions(0)
+    institutions[0].test["day"] = change(institutions[0].test["day"])
 
-    class Halves:
+    class Changed:
         def institutions(self, seed):
             del seed
-            return halves
+            return institutions
 
     with pytest.raises(RunFailedError, match="column 'day' of a must number the days"):
-        run(Halves(), task="fraud", payments=("day", "card", "amount"))
+        run(Changed(), task="fraud", payments=("day", "card", "amount"))
 
 
 class Unlucky:

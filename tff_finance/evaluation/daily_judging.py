@@ -19,6 +19,9 @@ from tff_finance.metrics.values import Metric, Undefined, Value
 from tff_finance.records.run_record import MetricRow
 from tff_finance.tasks.task import Task
 
+# Ten years; a histogram has 4,096 bins for each day.
+_MOST_DAYS = 3_660
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class PaymentDetails:
@@ -79,6 +82,11 @@ def payment_details(
             raise checks.RunFailedError(
                 f"column {columns.day!r} of {institution.name} must number the days, "
                 f"got {days[days != np.round(days)][0]}."
+            )
+        if len(days) and np.ptp(days) >= _MOST_DAYS:
+            raise checks.RunFailedError(
+                f"column {columns.day!r} of {institution.name} must number the days, "
+                f"got {np.ptp(days) + 1:.0f} of them: are these seconds?"
             )
         details[institution.name] = PaymentDetails(
             day=days.astype(np.int64),
