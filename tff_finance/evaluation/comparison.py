@@ -6,9 +6,9 @@ from typing import Any
 from tff_finance.datasets.contract import Contract
 from tff_finance.evaluation.daily_judging import PaymentColumns
 from tff_finance.evaluation.record_rows import ExchangedTypes
+from tff_finance.evaluation.row_intervals import RowIntervals
 from tff_finance.evaluation.study import (
     Keep,
-    RowIntervals,
     Study,
     run_study,
 )

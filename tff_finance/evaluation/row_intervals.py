@@ -1,5 +1,6 @@
 """Intervals over test rows of a study's values, gains and distances to pooling."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,6 +20,20 @@ from tff_finance.records.run_record import BootstrapRow
 
 # Keeps the resamples apart from what else a seed decides.
 _STREAM = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RowIntervals:
+    """Asks for intervals over test rows: of tables that no seed redraws.
+
+    Attributes:
+        resamples: Of the bootstrap.
+        clusters: Column of the institutions' tables whose equal values belong
+            together; empty if rows are independent.
+    """
+
+    resamples: int
+    clusters: str = ""
 
 
 def bootstrap_rows(

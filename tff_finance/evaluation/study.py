@@ -27,7 +27,7 @@ from tff_finance.evaluation.record_rows import (
     institution_row,
     traffic_once,
 )
-from tff_finance.evaluation.row_intervals import bootstrap_rows
+from tff_finance.evaluation.row_intervals import RowIntervals, bootstrap_rows
 from tff_finance.evaluation.run_storage import example_store, state_directory
 from tff_finance.evaluation.test_scores import TestScores
 from tff_finance.institutions.examples import ExampleStore
@@ -58,20 +58,6 @@ _INTERVALS = "intervals"
 _SCORES = "scores.npz"
 
 Keep = Callable[[str, Fitted, Consortium], None]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RowIntervals:
-    """Asks for intervals over test rows: of tables that no seed redraws.
-
-    Attributes:
-        resamples: Of the bootstrap.
-        clusters: Column of the institutions' tables whose equal values belong
-            together; empty if rows are independent.
-    """
-
-    resamples: int
-    clusters: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
