@@ -1,0 +1,1 @@
+"""Aggregation factories: what the server makes of the institutions' updates."""

@@ -1,0 +1,135 @@
+"""What the methods of a comparison have in common, and are built from."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable
+
+import tensorflow as tf
+import tensorflow_federated as tff
+
+from tff_finance.algorithms.client_optimizers import build_client_optimizer
+from tff_finance.algorithms.server_optimizers import build_server_optimizer
+from tff_finance.algorithms.single_site import build_single_site
+from tff_finance.client_work.batches import LocalEpochs
+from tff_finance.evaluation.methods import Federated, Learner, Method
+from tff_finance.institutions.examples import ExampleStore
+from tff_finance.institutions.state import InstitutionStateFiles
+from tff_finance.records.config import TrainingConfig
+from tff_finance.training.plateau import ReduceOnPlateau
+from tff_finance.training.progress import StoppingRule
+
+LearningProcess = tff.learning.templates.LearningProcess
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Suite:
+    """What the methods of a comparison have in common.
+
+    Attributes:
+        build_keras_model: The task's model, from a seed; None for no weights.
+        model: The same for TFF.
+        validation: `<W@SERVER, {B*}@CLIENTS> -> sums@SERVER`.
+        training: How models are trained.
+        store: How clients get at their rows.
+        num_institutions: That take part, if known.
+        state_directory: Where institutions keep state between rounds, if anywhere.
+    """
+
+    build_keras_model: Callable[[int | None], tf.keras.Model]
+    model: tff.learning.models.FunctionalModel
+    validation: tff.Computation
+    training: TrainingConfig
+    store: ExampleStore
+    num_institutions: int | None
+    state_directory: pathlib.Path | None
+
+    @functools.cached_property
+    def single_site(self) -> Learner:
+        """What local and centralized share."""
+        process = build_single_site(
+            self.model,
+            optimizer=self.client_optimizer,
+            batches=LocalEpochs(epochs=1, batch_size=self.training.batch_size),
+            store=self.store,
+        )
+        stopping = StoppingRule(
+            max_rounds=self.training.max_epochs, patience=self.training.patience
+        )
+        return self.learner(process, stopping, rates=("client",))
+
+    def learner(
+        self,
+        process: LearningProcess,
+        stopping: StoppingRule,
+        *,
+        rates: tuple[str, ...],
+        institution_state: InstitutionStateFiles | None = None,
+    ) -> Learner:
+        """A process with all that its training needs; `rates` may be reduced."""
+        training = self.training
+        return Learner(
+            process=process,
+            build_keras_model=self.build_keras_model,
+            validation=self.validation,
+            stopping=stopping,
+            store=self.store,
+            institution_state=institution_state,
+            plateaus=tuple(
+                ReduceOnPlateau(
+                    rate=rate,
+                    factor=training.plateau_factor,
+                    patience=training.plateau_patience,
+                    minimum=training.plateau_minimum,
+                )
+                for rate in training.plateau_rates
+                if rate in rates
+            ),
+        )
+
+    def of_local_epochs(
+        self,
+        name: str,
+        process: LearningProcess,
+        institution_state: InstitutionStateFiles | None = None,
+    ) -> Method:
+        """A method whose rounds are local epochs and a server step."""
+        stopping = StoppingRule(
+            max_rounds=self.training.rounds, patience=self.training.patience
+        )
+        learner = self.learner(
+            process,
+            stopping,
+            rates=("client", "server"),
+            institution_state=institution_state,
+        )
+        return Federated(name=name, learner=learner)
+
+    @property
+    def client_optimizer(self) -> tff.learning.optimizers.Optimizer:
+        """Of local steps."""
+        return build_client_optimizer(
+            self.training.client_optimizer, self.training.client_learning_rate
+        )
+
+    @property
+    def batches(self) -> LocalEpochs:
+        """Of local epochs."""
+        return LocalEpochs(
+            epochs=self.training.local_epochs, batch_size=self.training.batch_size
+        )
+
+    @property
+    def weighting(self) -> tff.learning.ClientWeighting:
+        """Of the institutions' updates."""
+        if self.training.weighting == "uniform":
+            return tff.learning.ClientWeighting.UNIFORM
+        return tff.learning.ClientWeighting.NUM_EXAMPLES
+
+    def server_optimizer(
+        self, name: str | None = None
+    ) -> tff.learning.optimizers.Optimizer:
+        """The named one, or the one that the configuration names."""
+        return build_server_optimizer(
+            name or self.training.server_optimizer, self.training.server_learning_rate
+        )
