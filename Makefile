@@ -41,8 +41,8 @@ sweep: set-up ## accuracy against heterogeneity; writes results/heterogeneity_sw
 bench: set-up ## speed and memory beside stock TFF and NumPy; writes results/benchmark.json
 	$(python) -m benchmarks.fed_avg --output=results/benchmark.json $(ARGS)
 
-test: set-up ## all tests; ARGS goes to pytest
-	$(python) -m pytest $(ARGS)
+test: set-up ## all tests, files in parallel; ARGS goes to pytest (such as -n0: one after the other)
+	$(python) -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile $(ARGS)
 
 lint: set-up ## style, formatting, types, layers
 	.venv/bin/ruff check
