@@ -8,6 +8,7 @@ import pytest
 
 from tff_finance.records import files, run_record
 from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
+from tff_finance.records.privacy_row import PrivacyRow
 from tff_finance.records.run_record import (
     CurveRow,
     FeatureRow,
@@ -29,6 +30,28 @@ def metric(value, **options):
         "metric": "auc",
     }
     return MetricRow(**defaults | options, value=value)
+
+
+def privacy_row(**options):
+    defaults = {
+        "seed": 7,
+        "method": "fed_avg_dp_sgd",
+        "model": "global",
+        "institution": "007",
+        "unit": "record",
+        "neighbouring": "add_or_remove_one",
+        "population": 2**40,
+        "epsilon": 0.1 + 0.2,
+        "delta": 1e-5 / 3,
+        "accountant": "pld",
+        "against": "server,institutions,outsiders",
+        "mechanism": "poisson_sampled_gaussian",
+        "noise_multiplier": 1.0,
+        "sampling_probability": 1.0,
+        "steps": 12,
+        "not_covered": 'preprocessing: sums (agreed),\nthen\nevaluation: "curves"',
+    }
+    return PrivacyRow(**defaults | options)
 
 
 def record(**options):
@@ -95,7 +118,7 @@ def record(**options):
                 method="local",
                 model="007",
                 round=2,
-                training_loss=1.5,
+                training_loss=None,
                 validation_loss=None,
                 validation_accuracy=None,
                 non_finite_updates=1,
@@ -116,11 +139,23 @@ def record(**options):
         "features": (
             FeatureRow(seed=7, institution="007", feature="housing=own", mean=-1 / 3),
         ),
+        "privacy": (
+            privacy_row(),
+            privacy_row(institution="NA", target_epsilon=8.0, l2_clip_norm=0.5),
+        ),
     }
     return RunRecord(**defaults | options)
 
 
-ROW_FIELDS = ("institutions", "metrics", "curves", "runs", "histograms", "features")
+ROW_FIELDS = (
+    "institutions",
+    "metrics",
+    "curves",
+    "runs",
+    "histograms",
+    "features",
+    "privacy",
+)
 
 
 def test_round_trip(tmp_path):
@@ -161,6 +196,34 @@ def test_a_record_from_before_feature_rows_is_read(tmp_path):
     assert RunRecord.read(tmp_path) == record(features=())
 
 
+def test_a_record_from_before_privacy_rows_is_read(tmp_path):
+    record(privacy=()).write(tmp_path)
+    (tmp_path / "privacy.csv").unlink()
+    header = files.read_json(tmp_path / "run.json")
+    del header["sha256"]["privacy.csv"]
+    files.write_json(tmp_path / "run.json", header)
+    assert RunRecord.read(tmp_path) == record(privacy=())
+
+
+def test_privacy_row_says_line_by_line_what_is_not_covered(tmp_path):
+    record().write(tmp_path)
+    row = RunRecord.read(tmp_path).privacy[0]
+    assert row.not_covered_lines == (
+        "preprocessing: sums (agreed),",
+        "then",
+        'evaluation: "curves"',
+    )
+    assert row.adversaries == ("server", "institutions", "outsiders")
+    assert privacy_row(not_covered="").not_covered_lines == ()
+
+
+def test_privacy_row_is_against_somebody_known():
+    with pytest.raises(ValueError, match=r"`against` must be one of server, .* 'moon'"):
+        privacy_row(against="server,moon")
+    with pytest.raises(ValueError, match="`epsilon` must be at least 0, got inf"):
+        privacy_row(epsilon=math.inf)
+
+
 def test_config_comes_back(tmp_path):
     record().write(tmp_path)
     config = CaseStudyConfig.from_mapping(RunRecord.read(tmp_path).config)
@@ -176,6 +239,7 @@ def test_files_are_the_documented_ones(tmp_path):
         "curves.csv",
         "bootstraps.csv",
         "features.csv",
+        "privacy.csv",
         "runs.csv",
         "score_histograms.csv.gz",
     }
@@ -234,6 +298,7 @@ def test_a_record_half_overwritten_is_no_record(tmp_path, monkeypatch):
         "curves.csv",
         "runs.csv",
         "features.csv",
+        "privacy.csv",
         "score_histograms.csv.gz",
     ],
 )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tff_finance.evaluation.intervals import summarize, too_few_rows
 from tff_finance.evaluation.multiple_comparisons import simultaneous
+from tff_finance.evaluation.privacy_summary import summarize_privacy
 from tff_finance.evaluation.row_summary import Cell, RowIntervals
 from tff_finance.records.run_record import MetricRow, RunRecord
 
@@ -32,8 +33,9 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
     rows), `to_99_percent` (rounds and bytes, those of validation included, until
     validation accuracy reaches 99 % of centralized training's; their median
     counts a seed that never does as later than all others), `scenario`,
-    `preprocessing`, and for each method `runs`, `runs_stopped_at_maximum` and
-    `non_finite_updates`. Seconds are those of a seed's training, mean over seeds.
+    `preprocessing`, and for each method `runs`, `runs_stopped_at_maximum`,
+    `non_finite_updates` and `privacy` (as `summarize_privacy` makes it; None if
+    nothing is promised). Seconds are those of a seed's training, mean over seeds.
     An AUC has `bounds` by seed: what scores tied within histogram bins can hide.
     Each gain that has an interval also has it `simultaneous`ly with the same
     metric's gains of all methods at all institutions.
@@ -82,6 +84,7 @@ class _Tables:
         self._metric_names = list(dict.fromkeys(row.metric for row in record.metrics))
         self._few_rows = functools.cache(self._count_few_rows)
         self._row_intervals = RowIntervals(record.bootstraps)
+        self._privacy = record.privacy
         self._curves = pd.DataFrame(record.curves)
         self._runs = pd.DataFrame(record.runs)
         self.methods = list(record.config["methods"])
@@ -119,7 +122,9 @@ class _Tables:
                 )
                 for metric in _ROW_AVERAGES
             }
-        return summary | self._effort(method) | {"privacy": None}
+        promised = [row for row in self._privacy if row.method == method]
+        privacy = summarize_privacy(promised)
+        return summary | self._effort(method) | {"privacy": privacy}
 
     def gain(self) -> dict[str, Any]:
         """Method minus local, paired by seed, on each institution's own rows."""

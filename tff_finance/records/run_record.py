@@ -14,6 +14,7 @@ import pandas as pd
 
 from tff_finance import checks
 from tff_finance.records import files
+from tff_finance.records.privacy_row import PrivacyRow
 
 SCHEMA_VERSION = 1
 
@@ -83,7 +84,8 @@ class CurveRow:
         method: Name of the method.
         model: "global", or the institution whose model it is.
         round: Counted from 1.
-        training_loss: Mean over the round's rows.
+        training_loss: Mean over the round's rows; None if it isn't given away, as by
+            private training.
         validation_loss: Mean over validation rows; None if not validated.
         validation_accuracy: Share of validation rows judged rightly, or None.
         non_finite_updates: Institutions whose update was left out of the round.
@@ -96,7 +98,7 @@ class CurveRow:
     method: str
     model: str
     round: int
-    training_loss: float
+    training_loss: float | None
     validation_loss: float | None
     validation_accuracy: float | None
     non_finite_updates: int = 0
@@ -227,6 +229,8 @@ class RunRecord:
         features: How institutions' training rows differ.
         bootstraps: Intervals over test rows; none for synthetic data, which
             seeds redraw.
+        privacy: What methods promise, one row per institution that they promise it
+            to; none for methods without protection.
     """
 
     experiment: str
@@ -241,6 +245,7 @@ class RunRecord:
     histograms: tuple[HistogramRow, ...]
     features: tuple[FeatureRow, ...] = ()
     bootstraps: tuple[BootstrapRow, ...] = ()
+    privacy: tuple[PrivacyRow, ...] = ()
 
     def write(self, directory: pathlib.Path) -> None:
         """Writes `run.json` and a CSV file for each kind of row, atomically.
@@ -321,10 +326,11 @@ _ROW_KINDS = {
     "histograms": HistogramRow,
     "features": FeatureRow,
     "bootstraps": BootstrapRow,
+    "privacy": PrivacyRow,
 }
 
 # Kinds that records of an earlier version don't have.
-_LATER_KINDS = frozenset({"features", "bootstraps"})
+_LATER_KINDS = frozenset({"features", "bootstraps", "privacy"})
 
 
 def join_rows(records: Sequence[RunRecord]) -> RunRecord:

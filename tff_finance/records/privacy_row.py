@@ -1,0 +1,75 @@
+"""What a method promises to the units of one institution, or of the consortium."""
+
+import dataclasses
+
+from tff_finance import checks
+
+ADVERSARIES = ("server", "institutions", "outsiders")
+"""The server that sees all updates; the other institutions, who see every round's
+model; whoever gets the finished model."""
+CONSORTIUM = "consortium"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrivacyRow:
+    """A differential privacy guarantee of one training run, with what it rests on.
+
+    A method that promises nothing has no row.
+
+    Attributes:
+        seed: Repetition.
+        method: Name of the method.
+        model: "global", or the institution whose model it is.
+        institution: Whose records or customers are protected; `CONSORTIUM` where the
+            institutions are.
+        unit: "record", "customer" or "institution".
+        neighbouring: "add_or_remove_one", "replace_one" or "replace_special".
+        population: Units, n, which is public.
+        epsilon: Bound on the privacy loss, of all releases that have a mechanism.
+        delta: Probability with which the bound may be broken.
+        accountant: "pld" or "rdp".
+        against: Who learns no more than that: of `ADVERSARIES`, joined by commas.
+        mechanism: Of training, by its name in `privacy.mechanisms`.
+        noise_multiplier: Standard deviation of the noise over the clipping norm.
+        sampling_probability: Of a unit in a step; 1 if all take part.
+        steps: Noised sums that training released, those of repeated rounds included.
+        l2_clip_norm: Most that a unit moves such a sum by; None if it adapts.
+        target_epsilon: The budget, if there is one.
+        not_covered: What was released, or used to choose, without protection; a
+            line each.
+    """
+
+    seed: int
+    method: str
+    model: str
+    institution: str
+    unit: str
+    neighbouring: str
+    population: int
+    epsilon: float
+    delta: float
+    accountant: str
+    against: str
+    mechanism: str
+    noise_multiplier: float
+    sampling_probability: float
+    steps: int
+    l2_clip_norm: float | None = None
+    target_epsilon: float | None = None
+    not_covered: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuses unknown adversaries, and a bound that is none."""
+        for adversary in self.adversaries:
+            checks.check_one_of("against", adversary, ADVERSARIES)
+        checks.check_at_least("epsilon", self.epsilon, 0)
+
+    @property
+    def adversaries(self) -> tuple[str, ...]:
+        """From `ADVERSARIES`."""
+        return tuple(self.against.split(","))
+
+    @property
+    def not_covered_lines(self) -> tuple[str, ...]:
+        """One text for each thing that is not covered."""
+        return tuple(self.not_covered.splitlines())
