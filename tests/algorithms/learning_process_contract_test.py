@@ -10,6 +10,7 @@ import tensorflow_federated as tff
 from tests.algorithms.learning import largest_move
 from tests.runtime.in_process_test import Refusing, installed
 from tff_finance.algorithms.fed_avg import build_fed_avg
+from tff_finance.algorithms.fed_per import build_fed_per
 from tff_finance.algorithms.fed_prox import build_fed_prox
 from tff_finance.algorithms.fed_sgd import build_fed_sgd
 from tff_finance.algorithms.scaffold import build_scaffold
@@ -51,6 +52,14 @@ BUILDERS = {
     "fed_yogi": of_server_optimizer("yogi"),
     "fed_prox": lambda model, store, files: build_fed_prox(
         model, mu=0.5, client_optimizer=sgd(0.3), batches=BATCHES, store=store
+    ),
+    "fed_per": lambda model, store, files: build_fed_per(
+        model,
+        num_local=1,
+        client_optimizer=sgd(0.3),
+        batches=BATCHES,
+        state_files=files,
+        store=store,
     ),
     "fed_sgd": lambda model, store, files: build_fed_sgd(
         model, server_optimizer=sgd(0.5, momentum=0.5), store=store

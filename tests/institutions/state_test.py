@@ -156,6 +156,11 @@ def test_drop_before_drops_all_else(history):
     assert kept(history) == ["bank_a 3", "bank_a 4", "bank_a 5", "bank_b 1", "bank_b 4"]
 
 
+def test_drop_before_can_keep_what_an_earlier_round_reads(history):
+    history.drop_before(5, keep=2)
+    assert kept(history) == ["bank_a 2", "bank_a 5", "bank_b 1", "bank_b 4"]
+
+
 def test_fingerprint_is_of_what_a_round_reads(history):
     third = history.fingerprint(3)
     assert history.fingerprint(4) != third

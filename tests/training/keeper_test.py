@@ -1,5 +1,7 @@
 """A checkpoint is taken up with the institution state that it goes with, or not."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,26 @@ def test_a_beginning_has_no_institution_state(keeper, tmp_path):
     beginning = fresh()
     assert keeper.begin(beginning) is beginning
     assert names(tmp_path) == []
+
+
+def best_after(best, rounds):
+    """Progress whose best round isn't the last."""
+    progress = after(best)
+    for number in range(best + 1, rounds + 1):
+        point = dataclasses.replace(
+            progress.curve[-1], round=number, validation_loss=1.0
+        )
+        progress.add(point, (np.zeros(2, np.float32),))
+    return progress
+
+
+def test_what_goes_with_the_best_weights_stays(keeper, tmp_path):
+    keeper.save(best_after(2, rounds=4))
+    assert names(tmp_path) == ["2", "4"]
+    assert keeper.begin(fresh()).round == 4
+    (tmp_path / "institutions" / "bank_a" / "round_00000002").write_bytes(b"other")
+    with pytest.raises(CheckpointError, match="institutions' state files have changed"):
+        keeper.begin(fresh())
 
 
 @pytest.mark.parametrize("damage", ["changed", "gone", "another bank's"])

@@ -15,6 +15,7 @@ def compose(
     aggregator: tff.aggregators.AggregationFactory | None,
     store: ExampleStore | None = None,
     server_optimizer: tff.learning.optimizers.Optimizer,
+    num_shared: int | None = None,
 ) -> tff.learning.templates.LearningProcess:
     """Composes broadcast, client work, aggregation and a server optimizer.
 
@@ -30,6 +31,8 @@ def compose(
         server_optimizer: Takes the aggregated update as its gradient. Where that
             isn't finite, as when all weights are 0, model and optimizer stay as
             they are.
+        num_shared: How many of the trainable weights, from the first, are the
+            server's; None for all.
 
     Returns:
         The learning process. Its training metrics are summed in the clear,
@@ -45,7 +48,7 @@ def compose(
             f"{type(aggregator).__name__} would take a group's mean for an "
             "institution's update. Leave out one of them."
         )
-    weights_type = weights_lib.weights_type(model)
+    weights_type = weights_lib.weights_type(model, num_shared)
     factory = aggregator or tff.aggregators.MeanFactory()
     if not isinstance(factory, tff.aggregators.WeightedAggregationFactory):
         if weighting is not tff.learning.ClientWeighting.UNIFORM:
@@ -55,7 +58,7 @@ def compose(
             )
         factory = tff.aggregators.as_weighted_aggregator(factory)
     return tff.learning.templates.compose_learning_process(
-        weights_lib.build_initial_weights(model),
+        weights_lib.build_initial_weights(model, num_shared),
         tff.learning.templates.build_broadcast_process(weights_type),
         client_work,
         factory.create(weights_type.trainable, tff.TensorType(np.float32)),

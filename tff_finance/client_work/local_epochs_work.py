@@ -50,7 +50,8 @@ def build_local_epochs_work(
     one institution's records, a sequence of exactly one element of the type that
     `store` gives, such as `examples_type`; `S` as in `process.build_initial_state`.
 
-    The update is initial minus final trainable weights. The metrics' `loss` is
+    The update is initial minus final trainable weights, without those that the rule
+    keeps at the institution: `W` hasn't them either. The metrics' `loss` is
     the mean over rows and epochs, each batch judged before its step; NaN with
     private gradients, which don't give it away.
 
@@ -75,6 +76,7 @@ def build_local_epochs_work(
     spec = weights_lib.trainable_spec(model)
     num_features = weights_lib.num_features(model)
     rule_spec, shared_spec = tuple(rule.state_spec(spec)), rule.shared_spec(spec)
+    num_shared = len(spec) - rule.num_own_weights
     if rule_spec and state_files is None:
         raise ValueError(
             f"`state_files` must be given: {type(rule).__name__} keeps state at the "
@@ -92,7 +94,7 @@ def build_local_epochs_work(
         shared = tuple(server_state["shared"]) if shared_spec else ()
         rows = rows_of(examples, num_features)
         num_rows = rows.num_rows
-        global_weights = tuple(weights.trainable)
+        global_weights = (*weights.trainable, *rule.own_weights(rule_state))
 
         def next_rule_state(trained: LocalTrainingResult, update: Weights) -> State:
             next_state = rule.next_state(
@@ -125,7 +127,7 @@ def build_local_epochs_work(
                 weighting=weighting,
                 shared_change=rule.shared_change(before=rule_state, after=kept),
             )
-            return result, kept
+            return process.without_own(result, num_shared), kept
 
         result, kept = training.run(
             trainable=global_weights,
@@ -183,6 +185,7 @@ def build_local_epochs_work(
         model=model,
         store=store,
         update_group=None if one_by_one else train_group,
+        num_shared=num_shared,
     )
     return process.build_client_work_process(
         initial_state,

@@ -7,6 +7,9 @@ institution, which is read before the first step and written after the last.
 A rule may also have a shared value, which the institutions form together: it is
 broadcast with the weights, and each institution sends its part in the value's
 change, which the server sums in the clear.
+
+And a rule may keep some of the trainable weights at the institution (local heads):
+these are neither broadcast nor aggregated.
 """
 
 import tensorflow as tf
@@ -16,7 +19,27 @@ from tff_finance.institutions.state import State, StateSpec
 
 
 class LocalRule:
-    """Plain local steps: the gradient as it is, nothing kept. Base of all rules."""
+    """Plain local steps: the gradient as it is, nothing kept. Base of all rules.
+
+    Attributes:
+        num_own_weights: How many of the model's trainable weights, the last ones,
+            stay at the institution; the server has the others.
+    """
+
+    num_own_weights: int = 0
+
+    def own_weights(self, state: State) -> Weights:
+        """The weights that stay at the institution, where its round begins.
+
+        Args:
+            state: The institution's, as read before the round.
+
+        Returns:
+            `num_own_weights` tensors. Where local steps take them, `next_state` is
+            told, and puts into the state what is to be kept.
+        """
+        del state
+        return ()
 
     def state_spec(self, trainable_spec: StateSpec) -> StateSpec:
         """Shapes and types of the institution state; empty for none.
@@ -55,8 +78,8 @@ class LocalRule:
 
         Args:
             gradient: From the gradient estimator.
-            weights: Where the institution stands.
-            global_weights: Where the round began.
+            weights: Where the institution stands, all trainable weights.
+            global_weights: Where the round began, likewise.
             state: The institution's, as read before the round.
             shared: The shared value, as broadcast.
 
@@ -83,8 +106,8 @@ class LocalRule:
         institution keeps `state` instead.
 
         Args:
-            weights: Where the local steps ended.
-            global_weights: Where the round began.
+            weights: Where the local steps ended, all trainable weights.
+            global_weights: Where the round began, likewise.
             num_steps: Local steps taken, int32[].
             learning_rate: Of the local optimizer, float32[].
             update_weight: Of the institution among all, float32[].

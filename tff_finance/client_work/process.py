@@ -104,6 +104,14 @@ def client_result(
     return ClientResult(update, weight), sums
 
 
+def without_own(
+    result: tuple[ClientResult, Sums], num_shared: int
+) -> tuple[ClientResult, Sums]:
+    """What `client_result` makes, without the update of weights that stay at home."""
+    (update, weight), sums = result
+    return ClientResult(tuple(update)[:num_shared], weight), sums
+
+
 def institution_weight(
     num_rows: tf.Tensor, weighting: tff.learning.ClientWeighting
 ) -> tf.Tensor:
@@ -128,6 +136,7 @@ def build_client_update(
     model: tff.learning.models.FunctionalModel,
     store: ExampleStore | None,
     update_group: UpdateInstitution | None = None,
+    num_shared: int | None = None,
 ) -> tff.Computation:
     """Builds `(<S, W, B*> -> <ClientResult, sums>)`, a client's part of a round.
 
@@ -139,6 +148,8 @@ def build_client_update(
             client's members train one after the other, and it reports the mean of
             their updates with the sum of their weights.
         update_group: Does the same for a group in memory, in one call.
+        num_shared: How many of the trainable weights, from the first, `W` and the
+            updates have; None for all.
 
     Returns:
         The computation.
@@ -147,7 +158,9 @@ def build_client_update(
     element_type = store.element_type(weights_lib.num_features(model))
 
     @tff.tensorflow.computation(
-        state_type, weights_lib.weights_type(model), tff.SequenceType(element_type)
+        state_type,
+        weights_lib.weights_type(model, num_shared),
+        tff.SequenceType(element_type),
     )
     def client_update(state: Any, weights: Any, dataset: Any) -> Any:
         element = dataset.get_single_element()
@@ -157,7 +170,7 @@ def build_client_update(
             return update_group(state, weights, element)
         return _member_by_member(
             element,
-            weights_lib.trainable_spec(model),
+            weights_lib.trainable_spec(model)[:num_shared],
             lambda member: update_institution(state, weights, member),
             no_change=tf.nest.map_structure(tf.zeros_like, state.get("shared", ())),
         )

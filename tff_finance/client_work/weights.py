@@ -14,27 +14,38 @@ def trainable_spec(
     return tuple(tf.TensorSpec(w.shape, w.dtype) for w in model.initial_weights[0])
 
 
-def weights_type(model: tff.learning.models.FunctionalModel) -> tff.Type:
-    """The TFF type of `tff.learning.models.ModelWeights`, `W` in docstrings."""
+def weights_type(
+    model: tff.learning.models.FunctionalModel, num_shared: int | None = None
+) -> tff.Type:
+    """The TFF type of `tff.learning.models.ModelWeights`, `W` in docstrings.
+
+    Args:
+        model: Gives shapes and types.
+        num_shared: How many of the trainable weights, from the first, institutions
+            have in common; None for all.
+
+    Returns:
+        The type.
+    """
     trainable, non_trainable = model.initial_weights
     return tff.to_type(
         tff.learning.models.ModelWeights(
-            tuple((w.dtype.type, w.shape) for w in trainable),
+            tuple((w.dtype.type, w.shape) for w in trainable[:num_shared]),
             tuple((w.dtype.type, w.shape) for w in non_trainable),
         )
     )
 
 
 def build_initial_weights(
-    model: tff.learning.models.FunctionalModel,
+    model: tff.learning.models.FunctionalModel, num_shared: int | None = None
 ) -> tff.Computation:
-    """Builds `( -> W)`, the weights that the model was made with."""
+    """Builds `( -> W)`, the weights that the model was made with; `W` as above."""
 
     @tff.tensorflow.computation
     def initial_weights() -> tff.learning.models.ModelWeights:
         trainable, non_trainable = model.initial_weights
         return tff.learning.models.ModelWeights(
-            tuple(tf.constant(w) for w in trainable),
+            tuple(tf.constant(w) for w in trainable[:num_shared]),
             tuple(tf.constant(w) for w in non_trainable),
         )
 

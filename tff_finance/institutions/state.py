@@ -13,7 +13,7 @@ An institution that misses rounds finds the version of its last one.
 import dataclasses
 import hashlib
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import tensorflow as tf
 
@@ -97,22 +97,29 @@ class InstitutionStateFiles:
                 if version > round_number:
                     path.unlink()
 
-    def drop_before(self, round_number: int) -> None:
-        """Deletes versions that no round from this one on will read."""
+    def drop_before(self, round_number: int, *, keep: int | None = None) -> None:
+        """Deletes versions that no round from this one on will read.
+
+        Args:
+            round_number: The next round.
+            keep: Also what this earlier round would read, such as the state after
+                the best round; None for nothing.
+        """
         for _, versions in self._versions():
-            read = max((v for v in versions if v <= round_number), default=0)
+            rounds = [round_number] if keep is None else [round_number, keep]
+            needed = {_newest(versions, n) for n in rounds}
             for version, path in versions.items():
-                if version < read:
+                if version < round_number and version not in needed:
                     path.unlink()
 
     def fingerprint(self, round_number: int) -> str:
         """SHA-256 of what all institutions would read in a round."""
         digest = hashlib.sha256()
         for institution, versions in self._versions():
-            usable = [v for v in versions if v <= round_number]
-            if usable:
-                digest.update(f"{institution}/{max(usable)}\0".encode())
-                digest.update(versions[max(usable)].read_bytes())
+            newest = _newest(versions, round_number)
+            if newest is not None:
+                digest.update(f"{institution}/{newest}\0".encode())
+                digest.update(versions[newest].read_bytes())
         return digest.hexdigest()
 
     def _versions(self) -> Iterator[tuple[str, dict[int, pathlib.Path]]]:
@@ -131,6 +138,11 @@ class InstitutionStateFiles:
                 tf.strings.as_string(round_number, fill="0", width=_DIGITS),
             ]
         )
+
+
+def _newest(versions: Iterable[int], round_number: int) -> int | None:
+    """The version that a round reads, if there is one."""
+    return max((v for v in versions if v <= round_number), default=None)
 
 
 def _size(spec: StateSpec) -> int:

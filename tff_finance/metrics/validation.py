@@ -6,6 +6,7 @@ round would weigh more than the model.
 
 import collections
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -34,6 +35,7 @@ def build_federated_validation(
     *,
     weights_type: tff.Type,
     element_type: tff.Type,
+    complete: Callable[[Any, tf.Tensor], Any] | None = None,
 ) -> tff.Computation:
     """Builds `<W@SERVER, {B*}@CLIENTS> -> <log_loss_sum, correct, rows>@SERVER`.
 
@@ -42,6 +44,8 @@ def build_federated_validation(
         weights_type: `W`, model weights.
         element_type: `B`, one institution's records; its dataset is a sequence
             of exactly one; of `examples_type` or `shards_type`.
+        complete: Takes `W` and the name of the institution, string[], and returns all
+            the model's weights, where part of them is kept at the institution.
 
     Returns:
         The computation; sums are float64 and int64.
@@ -51,7 +55,10 @@ def build_federated_validation(
 
     @tff.tensorflow.computation(weights_type, data_type)
     def client_sums(weights: Any, dataset: Any) -> Any:
-        rows = rows_of(dataset.get_single_element(), num_features)
+        element = dataset.get_single_element()
+        rows = rows_of(element, num_features)
+        if complete:
+            weights = complete(weights, element["institution"])
         return sum_over(rows, lambda table: _sums(model, weights, table))
 
     @tff.federated_computation(

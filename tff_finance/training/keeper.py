@@ -64,7 +64,9 @@ class Keeper:
             return
         self.checkpoints.save(self._arrays(progress), round_number=progress.round)
         if self.institution_state:
-            self.institution_state.drop_before(progress.round)
+            # What goes with the best weights is part of the outcome.
+            best = progress.best.round if progress.best else None
+            self.institution_state.drop_before(progress.round, keep=best)
 
     def _restore(self, fresh: Progress) -> Progress | None:
         if not self.checkpoints:
@@ -83,17 +85,21 @@ class Keeper:
             raise self.checkpoints.error(
                 progress.round, f"it is of seed {progress.seed}, not of {fresh.seed}"
             )
-        if fingerprint.decode() != self._fingerprint(progress.round):
+        if fingerprint.decode() != self._fingerprint(progress):
             raise self.checkpoints.error(
                 progress.round, "the institutions' state files have changed since"
             )
         return progress
 
     def _arrays(self, progress: Progress) -> tuple[Any, ...]:
-        fingerprint = np.array(self._fingerprint(progress.round), np.object_)
+        fingerprint = np.array(self._fingerprint(progress), np.object_)
         return (*progress.to_arrays(), fingerprint)
 
-    def _fingerprint(self, round_number: int) -> str:
+    def _fingerprint(self, progress: Progress) -> str:
+        """Of what the next round reads, and of what goes with the best weights."""
         if not self.institution_state:
             return ""
-        return self.institution_state.fingerprint(round_number)
+        rounds = [progress.round]
+        if progress.best:
+            rounds.append(progress.best.round)
+        return " ".join(self.institution_state.fingerprint(n) for n in rounds)
