@@ -35,9 +35,9 @@ _OUTPUT_DIR = flags.DEFINE_string(
 _SCENARIO = flags.DEFINE_enum(
     "scenario",
     "market",
-    ["market", "scarce_labels"],
+    ["market", "scarce_labels", "dominant_bank"],
     "market: large banks, each serving one segment. scarce_labels: small banks that "
-    "differ mildly.",
+    "differ mildly. dominant_bank: one large bank and two small ones that differ.",
 )
 _HETEROGENEITY = flags.DEFINE_float(
     "heterogeneity",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FIRST_CALIBRATION_SEED = 1000
 
 _SCENARIO = flags.DEFINE_enum(
-    "scenario", "market", ["market", "scarce_labels"], "Scenario to calibrate."
+    "scenario", "market", ["market", "scarce_labels", "dominant_bank"], "To calibrate."
 )
 _SEEDS = flags.DEFINE_integer("seeds", 5, "Number of repetitions.", lower_bound=1)
 _FIRST_SEED = flags.DEFINE_integer(

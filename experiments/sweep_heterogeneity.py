@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 flags.adopt_module_key_flags(runtime_flags)  # so that --help shows them
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder; made if missing.")
 _SCENARIO = flags.DEFINE_enum(
-    "scenario", "market", ["market", "scarce_labels"], "Scenario to sweep."
+    "scenario", "market", ["market", "scarce_labels", "dominant_bank"], "To sweep."
 )
 _LEVELS = flags.DEFINE_list(
     "levels", ["0", "0.5", "0.8", "0.9", "0.95", "1"], "Heterogeneities, 0 to 1."

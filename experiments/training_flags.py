@@ -10,6 +10,7 @@ from tff_finance.records.config import (
     WEIGHTINGS,
     TrainingConfig,
 )
+from tff_finance.records.personalization_config import BOOSTING
 
 # Each flag sets the field of TrainingConfig that it is named after.
 _TRAINING = (
@@ -62,6 +63,39 @@ _TRAINING = (
     ),
 )
 
+# Each flag sets the field of PersonalizationConfig that it is named after.
+_PERSONALIZATION = (
+    flags.DEFINE_integer(
+        "fine_tuning_epochs",
+        None,
+        "Most epochs of fine_tuned at each bank, from FedAvg's weights on.",
+    ),
+    flags.DEFINE_float(
+        "fine_tuning_learning_rate",
+        None,
+        "Of these epochs. Default: that of local steps.",
+    ),
+    flags.DEFINE_integer(
+        "local_layers", None, "Layers that fed_per leaves to each bank, the last ones."
+    ),
+    flags.DEFINE_string(
+        "fed_md_models",
+        None,
+        "Kinds of model in fed_md, the banks' in turn: widths of hidden layers, "
+        f"or {BOOSTING}, such as 32,16;64;{BOOSTING}.",
+    ),
+    flags.DEFINE_integer("fed_md_rounds", None, "Most rounds of fed_md."),
+    flags.DEFINE_integer(
+        "fed_md_reference_rows", None, "Synthetic rows that these are exchanged on."
+    ),
+    flags.DEFINE_integer(
+        "fed_md_digest_epochs", None, "Over these rows in each round of fed_md."
+    ),
+    flags.DEFINE_integer(
+        "fed_md_revisit_epochs", None, "Over a bank's own rows in each round of fed_md."
+    ),
+)
+
 
 def training(defaults: TrainingConfig) -> TrainingConfig:
     """Training as asked for.
@@ -80,6 +114,10 @@ def training(defaults: TrainingConfig) -> TrainingConfig:
         given["hidden_units"] = _widths(given["hidden_units"])
     if "plateau_rates" in given:
         given["plateau_rates"] = tuple(given["plateau_rates"])
+    own = {f.name: f.value for f in _PERSONALIZATION if f.value is not None}
+    if "fed_md_models" in own:
+        own["fed_md_models"] = tuple(own["fed_md_models"].split(";"))
+    given["personalization"] = dataclasses.replace(defaults.personalization, **own)
     return dataclasses.replace(defaults, **given)
 
 

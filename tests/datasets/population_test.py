@@ -140,3 +140,21 @@ def test_amounts_of_zero_have_a_probability_of_default():
         np.zeros(4, int), DefaultLaw(), np.random.default_rng(0)
     ).assign(savings_buffer=0.0, income_volatility=0.0)
     assert np.isfinite(DefaultLaw().logits(table)).all()
+
+
+def test_emphasis_weighs_the_signs():
+    table = draw(200)
+    plain, same = DefaultLaw(), DefaultLaw(emphasis=(2.0,) * 7)
+    np.testing.assert_allclose(same.logits(table), plain.logits(table), rtol=1e-9)
+    only_inquiries = DefaultLaw(emphasis=(0, 0, 0, 0, 1, 0, 0))
+    more = table.assign(credit_utilisation=0.0, delinquencies_24m=9, loan_to_value=1.0)
+    np.testing.assert_allclose(
+        only_inquiries.logits(more), only_inquiries.logits(table), rtol=1e-9
+    )
+    assert np.abs(plain.logits(more) - plain.logits(table)).mean() > 0.5
+
+
+@pytest.mark.parametrize("emphasis", [(1.0,) * 6, (0.0,) * 7])
+def test_an_emphasis_that_makes_no_sense_is_refused(emphasis):
+    with pytest.raises(ValueError, match="`emphasis` must be 7 numbers, not all 0"):
+        DefaultLaw(emphasis=emphasis)

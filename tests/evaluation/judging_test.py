@@ -7,6 +7,7 @@ import sklearn.metrics
 from tff_finance.evaluation.judging import judge
 from tff_finance.institutions.examples import dense_examples
 from tff_finance.metrics.derived import METRICS
+from tff_finance.records.run_record import DIFFERENT_TARGETS
 from tff_finance.tasks.risk import RISK
 
 
@@ -192,3 +193,36 @@ def test_auc_has_bounds_that_hold_the_auc_of_the_rows():
     assert auc.high - auc.low > 0.01
     others = [r for r in judgement.metrics if r.metric != "auc"]
     assert all(r.low is None and r.high is None for r in others)
+
+
+def test_rows_of_different_targets_have_no_metric():
+    targets = {"bank_a": "defaults", "bank_b": "defaults", "bank_c": "leaves"}
+    scorers = {name: right for name in TEST}
+    values = by_key(judge(scorers, TEST, seed=0, method="local", targets=targets))
+    alike = by_key(judge(scorers, TEST, seed=0, method="local"))
+    for key, row in values.items():
+        model, scope, *_ = key
+        if scope == "own":
+            assert row == alike[key]
+        else:  # all rows and the others' have both targets, or not bank_c's
+            assert (row.value, row.reason) == (None, DIFFERENT_TARGETS), model
+
+
+def test_a_global_model_has_metrics_of_each_target_by_itself():
+    targets = {"bank_a": "defaults", "bank_b": "defaults", "bank_c": "leaves"}
+    values = by_key(
+        judge({"global": right}, TEST, seed=0, method="fed_avg", targets=targets)
+    )
+    assert values["global", "own", "bank_c", "auc"].value is not None
+    # The others of bank_c have one target.
+    assert values["global", "others", "bank_c", "auc"].value is not None
+    for scope, name in (("pooled", ""), ("others", "bank_a")):
+        row = values["global", scope, name, "auc"]
+        assert (row.value, row.reason) == (None, DIFFERENT_TARGETS)
+
+
+def test_one_target_is_no_target():
+    same = dict.fromkeys(TEST, "defaults")
+    scorers = {name: right for name in TEST}
+    found = judge(scorers, TEST, seed=0, method="local", targets=same)
+    assert found == judge(scorers, TEST, seed=0, method="local")

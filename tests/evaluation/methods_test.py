@@ -28,6 +28,12 @@ TRAINING = TrainingConfig(
     fed_sgd_rounds=3,
     max_epochs=2,
 )
+METHODS_OF_EACH_BANK = ("local", "fine_tuned", "fed_per", "fed_md")
+MODELS_TRAINED = {
+    "local": ["bank_a", "bank_b"],
+    "fine_tuned": ["global", "bank_a", "bank_b"],
+    "fed_md": ["bank_a", "bank_b"],
+}
 MODEL_BYTES = 4 * (FEATURES * 2 + 2 + 2 + 1)
 
 
@@ -78,9 +84,11 @@ def fitted(built, institutions):
 def test_one_model_for_all_or_one_for_each(fitted):
     assert list(fitted) == list(METHODS)
     for name, result in fitted.items():
-        expected = ["bank_a", "bank_b"] if name == "local" else ["global"]
-        assert list(result.scorers) == expected
-        assert [run.model for run in result.runs] == expected
+        banks = ["bank_a", "bank_b"]
+        of_each = name in METHODS_OF_EACH_BANK
+        assert list(result.scorers) == (banks if of_each else ["global"])
+        models = [run.model for run in result.runs]
+        assert models == MODELS_TRAINED.get(name, ["global"])
         assert {run.method for run in result.runs} == {name}
         assert {run.seed for run in result.runs} == {6}
 
@@ -124,7 +132,10 @@ def test_traffic_of_scaffold_has_the_variates(fitted):
 def test_federated_methods_differ(fitted, institutions):
     x = institutions[0].train["x"]
     names = [name for name in METHODS if name.startswith(("fed_", "scaffold"))]
-    scores = {name: fitted[name].scorers["global"](x) for name in names}
+    scores = {
+        name: fitted[name].scorers.get("bank_a", fitted[name].scorers.get("global"))(x)
+        for name in names
+    }
     for number, name in enumerate(names):
         for other in names[:number]:
             assert np.abs(scores[name] - scores[other]).max() > 1e-4, (name, other)

@@ -19,7 +19,7 @@ from tests.evaluation.hand_made import (
 )
 from tff_finance.evaluation.intervals import t_interval
 from tff_finance.evaluation.summary import build_summary
-from tff_finance.records.run_record import InstitutionRow
+from tff_finance.records.run_record import DIFFERENT_TARGETS, InstitutionRow
 
 
 @pytest.fixture(scope="module")
@@ -422,3 +422,33 @@ def test_bounds_come_by_seed_and_as_mean_over_models():
         )
         assert "bounds" not in pooled[METRICS[1]]
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def with_targets(record, targets):
+    scenario = dict(record.scenario) | {"targets": targets}
+    return dataclasses.replace(record, scenario=scenario)
+
+
+def test_nothing_is_averaged_over_different_targets():
+    record = make_record()
+    other = with_targets(record, {name: f"target {name}" for name in BANKS})
+    found, plain = build_summary(other), build_summary(record)
+    for method in METHODS:
+        for part in ("own_mean", "others_mean"):
+            value = found["methods"][method][part]["accuracy"]
+            assert (value["mean"], value["reason"]) == (None, DIFFERENT_TARGETS)
+            assert plain["methods"][method][part]["accuracy"]["mean"] is not None
+        assert found["methods"][method]["own"] == plain["methods"][method]["own"]
+    same = with_targets(record, dict.fromkeys(BANKS, "one"))
+    assert build_summary(same)["methods"] == plain["methods"]
+
+
+def test_models_of_each_institution_reach_no_common_target():
+    """Though all of them exchange something, their curves are their own."""
+    record = make_record()
+    runs = tuple(
+        dataclasses.replace(run, bytes_down=1) if run.method == "local" else run
+        for run in record.runs
+    )
+    found = build_summary(dataclasses.replace(record, runs=runs))
+    assert list(found["to_99_percent"]) == ["fed_avg"]

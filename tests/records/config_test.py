@@ -7,6 +7,7 @@ import math
 import pytest
 
 from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
+from tff_finance.records.personalization_config import PersonalizationConfig
 
 
 def config(**options):
@@ -33,6 +34,14 @@ def config(**options):
                 plateau_rates=("client", "server"),
             )
         ),
+        config(
+            training=TrainingConfig(
+                personalization=PersonalizationConfig(
+                    fine_tuning_learning_rate=0.1,
+                    fed_md_models=("8", "gradient_boosting", "4,4"),
+                )
+            )
+        ),
     ],
 )
 def test_round_trip_through_json(value):
@@ -44,7 +53,7 @@ def test_round_trip_through_json(value):
 
 def test_settings_that_an_older_record_lacks_have_their_defaults():
     mapping = config().to_mapping()
-    for name in ("plateau_rates", "server_optimizer", "proximal_mu"):
+    for name in ("plateau_rates", "server_optimizer", "proximal_mu", "personalization"):
         del mapping["training"][name]
     assert CaseStudyConfig.from_mapping(mapping) == config()
 
@@ -107,12 +116,48 @@ def test_scaffold_is_of_plain_sgd():
     assert config(methods=("fed_avg", "fed_prox"), training=training)
 
 
-def test_scaffold_is_not_for_workers_of_other_machines():
+@pytest.mark.parametrize("method", ["scaffold", "fed_per"])
+def test_institution_state_is_not_for_workers_of_other_machines(method):
     with pytest.raises(
-        ValueError, match="`methods` can't have scaffold with the runtime"
+        ValueError, match=f"`methods` can't have {method} with the runtime"
     ):
-        config(methods=("fed_avg", "scaffold"), runtime="workers")
+        config(methods=("fed_avg", method), runtime="workers")
     assert config(methods=("fed_avg", "fed_prox"), runtime="workers")
+
+
+def test_a_head_has_no_more_layers_than_the_model():
+    training = TrainingConfig(
+        hidden_units=(8,), personalization=PersonalizationConfig(local_layers=3)
+    )
+    with pytest.raises(ValueError, match="`local_layers` must be at most 2"):
+        config(methods=("fed_per",), training=training)
+    assert config(methods=("fed_avg",), training=training)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fine_tuning_epochs", -1),
+        ("fine_tuning_learning_rate", 0.0),
+        ("local_layers", -1),
+        ("fed_md_models", ()),
+        ("fed_md_models", ("32,0",)),
+        ("fed_md_models", ("forest",)),
+        ("fed_md_rounds", 0),
+        ("fed_md_reference_rows", 0),
+        ("fed_md_digest_epochs", 0),
+        ("fed_md_revisit_epochs", 0),
+    ],
+)
+def test_personalization_errors_name_the_argument(name, value):
+    with pytest.raises(ValueError, match=f"^`{name}` must"):
+        PersonalizationConfig(**{name: value})
+
+
+def test_kinds_of_model():
+    models = ("32,16", "gradient_boosting", "8")
+    kinds = PersonalizationConfig(fed_md_models=models).fed_md_kinds
+    assert kinds == ((32, 16), None, (8,))
 
 
 @pytest.mark.parametrize(

@@ -139,3 +139,12 @@ def test_dropout_inside_a_layer_is_refused():
 
     with pytest.raises(ValueError, match="is a GRU"):
         keras_models.functional_model(build_with_recurrent_dropout)
+
+
+def test_weights_of_the_last_layers():
+    model = build_risk_model(3, hidden_units=(5, 4), positive_weight=2.0)
+    found = [keras_models.num_weights_of_last_layers(model, n) for n in range(4)]
+    assert found == [0, 2, 4, 6]  # the correction at the end has no weights
+    for layers_asked in (-1, 4):
+        with pytest.raises(ValueError, match="`layers` must be between 0 and 3"):
+            keras_models.num_weights_of_last_layers(model, layers_asked)

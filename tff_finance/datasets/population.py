@@ -46,20 +46,29 @@ class DefaultLaw:
         steepness: How sharply risk turns into default; large means few
             surprises. It bounds every model's accuracy.
         cutoff: Risk at which the probability of default is one half.
+        emphasis: Multiplies the weight of each sign of trouble, in the order of
+            `_signs_of_trouble`: laws that differ in it are of different targets, which
+            depend on the same situations and signs.
     """
 
     contrast: float = 0.53
     steepness: float = 25.0
     cutoff: float = 0.2
+    emphasis: tuple[float, ...] = (1.0,) * 7
 
     def __post_init__(self) -> None:
         """Refuses constants for which the formula means nothing."""
         checks.check_at_least("contrast", self.contrast, 0)
         checks.check_positive("steepness", self.steepness)
+        if len(self.emphasis) != len(_COMMON) or not any(self.emphasis):
+            raise ValueError(
+                f"`emphasis` must be {len(_COMMON)} numbers, not all 0, got "
+                f"{self.emphasis}."
+            )
 
     def directions(self) -> np.ndarray:
         """Weights of the signs of trouble, float64[situations, signs], unit rows."""
-        weights = _COMMON + self.contrast * _PECULIAR
+        weights = (_COMMON + self.contrast * _PECULIAR) * np.array(self.emphasis)
         return weights / np.linalg.norm(weights, axis=1, keepdims=True)
 
     def logits(self, table: pd.DataFrame) -> np.ndarray:

@@ -14,6 +14,7 @@ seeds from 1000 on, which are never reported.
 """
 
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ import pandas as pd
 
 from tff_finance import checks
 from tff_finance.datasets import population
+from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
 from tff_finance.records.config import TrainingConfig
 
 
@@ -34,6 +36,8 @@ class Bank:
         train_rows: Labelled customers to train on.
         validation_rows: Labelled customers for early stopping.
         test_rows: Customers for the final evaluation.
+        target: What its label says of a customer.
+        law: Decides who has that label; None for the scenario's.
     """
 
     name: str
@@ -41,6 +45,8 @@ class Bank:
     train_rows: int
     validation_rows: int
     test_rows: int
+    target: str = CREDIT_CONTRACT.label_meaning
+    law: population.DefaultLaw | None = None
 
     def __post_init__(self) -> None:
         """Refuses a segment the population does not know."""
@@ -84,6 +90,11 @@ class Scenario:
         if not names or len(set(names)) < len(names):
             raise ValueError(f"`banks` must have distinct names, got {names}.")
 
+    @property
+    def targets(self) -> dict[str, str]:
+        """What each bank's label says of a customer."""
+        return {bank.name: bank.target for bank in self.banks}
+
     def segment_shares(self, bank: Bank) -> np.ndarray:
         """Probability of each segment among a bank's customers, float64[3]."""
         market = np.zeros(len(population.SEGMENTS))
@@ -96,10 +107,10 @@ class Scenario:
         ) * market / market.sum() + self.heterogeneity * own
 
     def to_mapping(self) -> dict[str, Any]:
-        """Description, banks and constants, as JSON holds them."""
+        """Description, banks, targets and constants, as JSON holds them."""
         mapping = dataclasses.asdict(self)
         del mapping["training"]  # the run's own configuration holds it
-        return mapping | {"banks": list(mapping["banks"])}
+        return json.loads(json.dumps(mapping | {"targets": self.targets}))
 
     def draw(self, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
         """Draws each bank's customers, in random order, by bank name."""
@@ -111,7 +122,7 @@ class Scenario:
                     size=bank.rows,
                     p=self.segment_shares(bank),
                 ),
-                self.law,
+                bank.law or self.law,
                 stream,
             )
             for bank, stream in zip(self.banks, streams, strict=True)
@@ -173,4 +184,34 @@ SCARCE_LABELS = Scenario(
     law=population.DefaultLaw(),
 )
 
-SCENARIOS = {scenario.name: scenario for scenario in (MARKET, SCARCE_LABELS)}
+DOMINANT_BANK = Scenario(
+    name="dominant_bank",
+    description=(
+        "One bank has eight times the labelled customers of each of two others, and "
+        "customers differ. The joint model leans towards the large bank's segment and "
+        "has little to teach it; what a bank gains on its own customers depends on how "
+        "much of the model is its own."
+    ),
+    banks=tuple(
+        Bank(
+            name=name,
+            segment=segment,
+            train_rows=rows,
+            validation_rows=rows // 2,
+            test_rows=4_000,
+        )
+        for name, segment, rows in zip(
+            ("bank_a", "bank_b", "bank_c"),
+            population.SEGMENTS,
+            (2_000, 250, 250),
+            strict=True,
+        )
+    ),
+    heterogeneity=0.7,
+    training=TrainingConfig(client_learning_rate=0.2, batch_size=32),
+    law=population.DefaultLaw(),
+)
+
+SCENARIOS = {
+    scenario.name: scenario for scenario in (MARKET, SCARCE_LABELS, DOMINANT_BANK)
+}

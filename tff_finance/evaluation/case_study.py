@@ -23,6 +23,7 @@ def run_case_study(
     report_progress: Callable[[str], None],
     folder: RunFolder | None = None,
     law: DefaultLaw | None = None,
+    scenario: Scenario | None = None,
 ) -> RunRecord:
     """Trains and judges every method under every seed.
 
@@ -33,6 +34,7 @@ def run_case_study(
         report_progress: As for `run_study`.
         folder: As for `run_study`.
         law: Replaces the scenario's law of default; for calibration.
+        scenario: The one that `config` names, if it isn't one of `SCENARIOS`.
 
     Returns:
         The record of the run.
@@ -40,7 +42,7 @@ def run_case_study(
     Raises:
         RunFailedError: As `run_study`.
     """
-    scenario = SCENARIOS[config.scenario]
+    scenario = scenario or SCENARIOS[config.scenario]
     scenario = dataclasses.replace(
         scenario, heterogeneity=config.heterogeneity, law=law or scenario.law
     )
@@ -50,6 +52,7 @@ def run_case_study(
         scenario=scenario.to_mapping(),
         contract=CREDIT_CONTRACT,
         institutions=lambda seed: draw_institutions(scenario, seed),
+        targets=scenario.targets,
     )
     return run_study(study, report_progress=report_progress, folder=folder)
 

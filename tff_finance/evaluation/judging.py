@@ -13,7 +13,11 @@ from tff_finance.metrics.accumulate import histogram_from_scores
 from tff_finance.metrics.derived import METRICS, all_metrics, auc_bounds
 from tff_finance.metrics.score_histogram import ScoreHistogram
 from tff_finance.metrics.values import Metric, Undefined
-from tff_finance.records.run_record import HistogramRow, MetricRow
+from tff_finance.records.run_record import (
+    DIFFERENT_TARGETS,
+    HistogramRow,
+    MetricRow,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,7 @@ def judge(
     seed: int,
     method: str,
     judged_by: Mapping[str, Metric[ScoreHistogram]] = METRICS,
+    targets: Mapping[str, str] | None = None,
 ) -> Judgement:
     """Judges a method's models on every institution's test rows.
 
@@ -44,6 +49,8 @@ def judge(
         seed: Named in the rows.
         method: Named in the rows.
         judged_by: Metrics by name, in the order of rows; a task has its own besides.
+        targets: What each institution's label says; None if all say the same. Rows
+            of different targets, or of another than the model's, have no metric.
 
     Returns:
         A global model is judged on each institution's own rows; an
@@ -58,6 +65,9 @@ def judge(
         }
         for scope, institution, names in scopes(model, tuple(test)):
             histogram = _sum([by_institution[name] for name in names])
+            values = all_metrics(histogram, judged_by)
+            if targets and _differ(targets, model, names):
+                values = dict.fromkeys(values, Undefined(DIFFERENT_TARGETS))
             metrics += [
                 MetricRow(
                     seed=seed,
@@ -68,11 +78,17 @@ def judge(
                     metric=metric,
                     **_outcome(histogram, metric, value),
                 )
-                for metric, value in all_metrics(histogram, judged_by).items()
+                for metric, value in values.items()
             ]
         for name, histogram in by_institution.items():
             histograms += _histogram_rows(histogram, seed, method, model, name)
     return Judgement(metrics=tuple(metrics), histograms=tuple(histograms))
+
+
+def _differ(targets: Mapping[str, str], model: str, names: Sequence[str]) -> bool:
+    """Whether rows, and the model that they are judged by, have several targets."""
+    of = names if model == GLOBAL else (model, *names)
+    return len({targets[name] for name in of}) > 1
 
 
 def scopes(

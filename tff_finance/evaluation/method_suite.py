@@ -12,6 +12,7 @@ from tff_finance.algorithms.fed_sgd import build_fed_sgd
 from tff_finance.algorithms.scaffold import build_scaffold
 from tff_finance.algorithms.server_optimizers import build_server_optimizer
 from tff_finance.client_work import weights as weights_lib
+from tff_finance.evaluation.fed_md import fed_md
 from tff_finance.evaluation.gradient_boosting import GradientBoosting
 from tff_finance.evaluation.methods import (
     Centralized,
@@ -19,9 +20,9 @@ from tff_finance.evaluation.methods import (
     Local,
     Method,
 )
+from tff_finance.evaluation.personal_methods import fed_per, fine_tuned
 from tff_finance.evaluation.suite import Suite
 from tff_finance.institutions.examples import ExampleStore
-from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.metrics.validation import build_federated_validation
 from tff_finance.records.config import TrainingConfig
 from tff_finance.tasks import keras_models
@@ -48,9 +49,9 @@ def build_methods(
         num_features: Width of the encoded table.
         training: How models are trained.
         store: How clients get at their rows.
-        num_institutions: That take part; SCAFFOLD needs it.
+        num_institutions: That take part; SCAFFOLD and FedPer need it.
         state_directory: Where institutions keep state between rounds, a folder of
-            this run alone; SCAFFOLD needs it.
+            this run alone; SCAFFOLD and FedPer need it.
         task: Gives the model.
         positive_weight: Weight of a positive row in the loss of every network;
             scores are corrected for it. Boosting has none.
@@ -66,28 +67,32 @@ def build_methods(
             raise ValueError(f"`names` has no method {name!r}.")
     training.check_suits(names)
 
-    def build_keras_model(seed: int | None) -> tf.keras.Model:
-        return task.build_model(
-            num_features,
-            hidden_units=training.hidden_units,
-            seed=seed,
-            positive_weight=positive_weight,
+    def suite_of(hidden_units: tuple[int, ...]) -> Suite:
+        def build_keras_model(seed: int | None) -> tf.keras.Model:
+            return task.build_model(
+                num_features,
+                hidden_units=hidden_units,
+                seed=seed,
+                positive_weight=positive_weight,
+            )
+
+        model = keras_models.functional_model(lambda: build_keras_model(0))
+        return Suite(
+            build_keras_model=build_keras_model,
+            model=model,
+            validation=build_federated_validation(
+                model,
+                weights_type=weights_lib.weights_type(model),
+                element_type=store.element_type(num_features),
+            ),
+            training=training,
+            store=store,
+            num_institutions=num_institutions,
+            state_directory=state_directory,
+            of_hidden_units=suite_of,
         )
 
-    model = keras_models.functional_model(lambda: build_keras_model(0))
-    suite = Suite(
-        build_keras_model=build_keras_model,
-        model=model,
-        validation=build_federated_validation(
-            model,
-            weights_type=weights_lib.weights_type(model),
-            element_type=store.element_type(num_features),
-        ),
-        training=training,
-        store=store,
-        num_institutions=num_institutions,
-        state_directory=state_directory,
-    )
+    suite = suite_of(training.hidden_units)
     return [_BUILDERS[name](suite, name) for name in names]
 
 
@@ -130,12 +135,8 @@ def _fed_prox(suite: Suite, name: str) -> Method:
 
 
 def _scaffold(suite: Suite, name: str) -> Method:
-    if suite.num_institutions is None or suite.state_directory is None:
-        raise ValueError(
-            f"`num_institutions` and `state_directory` must be given: {name} keeps "
-            "state at each institution."
-        )
-    state_files = InstitutionStateFiles(str(suite.state_directory.absolute() / name))
+    state_files = suite.state_files(name)
+    assert suite.num_institutions
     process = build_scaffold(
         suite.model,
         client_learning_rate=suite.training.client_learning_rate,
@@ -177,4 +178,7 @@ _BUILDERS: Mapping[str, Callable[[Suite, str], Method]] = {
     "fed_adagrad": functools.partial(_fed_avg, server_optimizer="adagrad"),
     "fed_adam": functools.partial(_fed_avg, server_optimizer="adam"),
     "fed_yogi": functools.partial(_fed_avg, server_optimizer="yogi"),
+    "fine_tuned": fine_tuned,
+    "fed_per": fed_per,
+    "fed_md": fed_md,
 }

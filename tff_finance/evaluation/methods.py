@@ -19,7 +19,7 @@ from tff_finance.institutions.examples import (
     dense_examples,
 )
 from tff_finance.institutions.state import InstitutionStateFiles
-from tff_finance.metrics.validation import validation_result
+from tff_finance.metrics.validation import ValidationResult, validation_result
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.run_record import CurveRow, RunRow
 from tff_finance.tasks import keras_models
@@ -30,6 +30,7 @@ from tff_finance.training.plateau import ReduceOnPlateau
 from tff_finance.training.progress import StoppingRule
 
 GLOBAL = "global"
+ModelWeights = tff.learning.models.ModelWeights
 BuildKerasModel = Callable[[int | None], tf.keras.Model]
 
 
@@ -105,14 +106,26 @@ class Learner:
         label: str,
         model: str,
         folder: TrainingFolder | None,
+        initial_weights: ModelWeights | None = None,
     ) -> Trained:
-        """Trains on `train_sets`, one client each; stops on `validation_sets`."""
+        """Trains on `train_sets`, one client each; stops on `validation_sets`.
+
+        Args:
+            train_sets: Rows that models learn from.
+            validation_sets: Rows that training is stopped by.
+            seed: Of initial weights and order of batches.
+            label: Shown beside the progress bar.
+            model: Names the training's files.
+            folder: Where they are; None keeps nothing.
+            initial_weights: Where to begin; None for the seed's model.
+
+        Returns:
+            The outcome.
+        """
         return train(
             self.process,
             [self.store.client_dataset(examples) for examples in train_sets],
-            initial_weights=keras_models.initial_weights(
-                lambda: self.build_keras_model(seed)
-            ),
+            initial_weights=initial_weights or self.initial_weights(seed),
             seed=seed,
             validate=self._validate(
                 [self.store.client_dataset(e) for e in validation_sets]
@@ -125,9 +138,20 @@ class Learner:
             release_managers=folder.release_managers(model) if folder else (),
         )
 
-    def scorer(self, trained: Trained) -> Scorer:
-        """The scorer of the weights that training kept."""
-        return keras_scorer(lambda: self.build_keras_model(None), trained.weights)
+    def initial_weights(self, seed: int) -> ModelWeights:
+        """All weights of the seed's model."""
+        return keras_models.initial_weights(lambda: self.build_keras_model(seed))
+
+    def validated(
+        self, weights: ModelWeights, validation_sets: Sequence[Examples]
+    ) -> ValidationResult:
+        """Judges weights on validation rows."""
+        data = [self.store.client_dataset(examples) for examples in validation_sets]
+        return self._validate(data)(weights)
+
+    def scorer(self, weights: ModelWeights) -> Scorer:
+        """The scorer of all weights of a model."""
+        return keras_scorer(lambda: self.build_keras_model(None), weights)
 
     def validation_traffic(self) -> communication.Traffic:
         """What one validation exchanges with each institution."""
@@ -166,30 +190,18 @@ class Federated:
             model=GLOBAL,
             folder=folder,
         )
-        per_round = communication.traffic_per_round(self.learner.process.next)
-        validating = self.learner.validation_traffic()
-        exchanges = trained.rounds * len(institutions)
-        validated = sum(p.validation_loss is not None for p in trained.curve)
-        validations = validated * len(institutions)
-        run = RunRow(
-            seed=seed,
-            method=self.name,
-            model=GLOBAL,
-            rounds=trained.rounds,
-            exchanges=trained.rounds,
-            best_round=trained.best_round,
-            stopped_by=trained.stopped_by,
-            seconds=trained.seconds,
-            bytes_down=exchanges * per_round.bytes_down,
-            bytes_up=exchanges * per_round.bytes_up,
-            validation_bytes_down=validations * validating.bytes_down,
-            validation_bytes_up=validations * validating.bytes_up,
-            source=communication.SOURCE,
-        )
         return Fitted(
-            scorers={GLOBAL: self.learner.scorer(trained)},
-            curves=_curve_rows(trained, seed, self.name, GLOBAL),
-            runs=(run,),
+            scorers={GLOBAL: self.learner.scorer(trained.weights)},
+            curves=curve_rows(trained, seed, self.name, GLOBAL),
+            runs=(
+                federated_run(
+                    self.learner,
+                    trained,
+                    seed=seed,
+                    method=self.name,
+                    institutions=len(institutions),
+                ),
+            ),
         )
 
 
@@ -217,8 +229,8 @@ class Centralized:
             folder=folder,
         )
         return Fitted(
-            scorers={GLOBAL: self.learner.scorer(trained)},
-            curves=_curve_rows(trained, seed, self.name, GLOBAL),
+            scorers={GLOBAL: self.learner.scorer(trained.weights)},
+            curves=curve_rows(trained, seed, self.name, GLOBAL),
             runs=(
                 upload_run(
                     [table for i in institutions for table in (i.train, i.validation)],
@@ -258,24 +270,10 @@ class Local:
                 model=i.institution,
                 folder=folder,
             )
-            scorers[i.institution] = self.learner.scorer(trained)
-            curves += _curve_rows(trained, seed, self.name, i.institution)
+            scorers[i.institution] = self.learner.scorer(trained.weights)
+            curves += curve_rows(trained, seed, self.name, i.institution)
             runs.append(
-                RunRow(
-                    seed=seed,
-                    method=self.name,
-                    model=i.institution,
-                    rounds=trained.rounds,
-                    exchanges=0,
-                    best_round=trained.best_round,
-                    stopped_by=trained.stopped_by,
-                    seconds=trained.seconds,
-                    bytes_down=0,
-                    bytes_up=0,
-                    validation_bytes_down=0,
-                    validation_bytes_up=0,
-                    source="nothing but the sums that fit the shared encoder",
-                )
+                local_run(trained, seed=seed, method=self.name, model=i.institution)
             )
         return Fitted(scorers=scorers, curves=tuple(curves), runs=tuple(runs))
 
@@ -286,6 +284,51 @@ def pooled(tables: Sequence[Examples]) -> Examples:
         np.concatenate([t["x"] for t in tables]),
         np.concatenate([t["y"] for t in tables]),
         institution="pooled",
+    )
+
+
+def federated_run(
+    learner: Learner, trained: Trained, *, seed: int, method: str, institutions: int
+) -> RunRow:
+    """A run in which every institution took part in every round."""
+    per_round = communication.traffic_per_round(learner.process.next)
+    validating = learner.validation_traffic()
+    exchanges = trained.rounds * institutions
+    validated = sum(p.validation_loss is not None for p in trained.curve)
+    validations = validated * institutions
+    return RunRow(
+        seed=seed,
+        method=method,
+        model=GLOBAL,
+        rounds=trained.rounds,
+        exchanges=trained.rounds,
+        best_round=trained.best_round,
+        stopped_by=trained.stopped_by,
+        seconds=trained.seconds,
+        bytes_down=exchanges * per_round.bytes_down,
+        bytes_up=exchanges * per_round.bytes_up,
+        validation_bytes_down=validations * validating.bytes_down,
+        validation_bytes_up=validations * validating.bytes_up,
+        source=communication.SOURCE,
+    )
+
+
+def local_run(trained: Trained, *, seed: int, method: str, model: str) -> RunRow:
+    """A run of an institution alone, in which nothing was exchanged."""
+    return RunRow(
+        seed=seed,
+        method=method,
+        model=model,
+        rounds=trained.rounds,
+        exchanges=0,
+        best_round=trained.best_round,
+        stopped_by=trained.stopped_by,
+        seconds=trained.seconds,
+        bytes_down=0,
+        bytes_up=0,
+        validation_bytes_down=0,
+        validation_bytes_up=0,
+        source="nothing but the sums that fit the shared encoder",
     )
 
 
@@ -318,9 +361,10 @@ def upload_run(
     )
 
 
-def _curve_rows(
+def curve_rows(
     trained: Trained, seed: int, method: str, model: str
 ) -> tuple[CurveRow, ...]:
+    """A training's curve as rows of a record."""
     return tuple(
         CurveRow(seed=seed, method=method, model=model, **dataclasses.asdict(point))
         for point in trained.curve

@@ -79,6 +79,8 @@ class Study:
         keep: Takes each method's name and what it learnt, before it is finished.
         exchanged_for_features: Types of what each institution receives and sends
             before training for its features, once; nothing for most tables.
+        targets: What each institution's label says of a row, by name; None if all say
+            the same. Nothing is pooled or averaged over different ones.
     """
 
     experiment: str
@@ -95,6 +97,7 @@ class Study:
     payments: PaymentColumns | None = None
     keep: Keep | None = None
     exchanged_for_features: ExchangedTypes = ((), ())
+    targets: Mapping[str, str] | None = None
 
 
 def run_study(
@@ -282,6 +285,7 @@ class _Runner:
             seed=seed,
             method=method.name,
             judged_by=self._study.judged_by,
+            targets=self._study.targets,
         )
         metrics = judgement.metrics
         if payments:

@@ -34,6 +34,7 @@ class Suite:
         store: How clients get at their rows.
         num_institutions: That take part, if known.
         state_directory: Where institutions keep state between rounds, if anywhere.
+        of_hidden_units: The same for models with other hidden layers.
     """
 
     build_keras_model: Callable[[int | None], tf.keras.Model]
@@ -43,6 +44,7 @@ class Suite:
     store: ExampleStore
     num_institutions: int | None
     state_directory: pathlib.Path | None
+    of_hidden_units: Callable[[tuple[int, ...]], "Suite"]
 
     @functools.cached_property
     def single_site(self) -> Learner:
@@ -65,13 +67,14 @@ class Suite:
         *,
         rates: tuple[str, ...],
         institution_state: InstitutionStateFiles | None = None,
+        validation: tff.Computation | None = None,
     ) -> Learner:
         """A process with all that its training needs; `rates` may be reduced."""
         training = self.training
         return Learner(
             process=process,
             build_keras_model=self.build_keras_model,
-            validation=self.validation,
+            validation=validation or self.validation,
             stopping=stopping,
             store=self.store,
             institution_state=institution_state,
@@ -94,16 +97,45 @@ class Suite:
         institution_state: InstitutionStateFiles | None = None,
     ) -> Method:
         """A method whose rounds are local epochs and a server step."""
+        learner = self.learner_of_local_epochs(process, institution_state)
+        return Federated(name=name, learner=learner)
+
+    def learner_of_local_epochs(
+        self,
+        process: LearningProcess,
+        institution_state: InstitutionStateFiles | None = None,
+        validation: tff.Computation | None = None,
+    ) -> Learner:
+        """A process whose rounds are local epochs and a server step."""
         stopping = StoppingRule(
             max_rounds=self.training.rounds, patience=self.training.patience
         )
-        learner = self.learner(
+        return self.learner(
             process,
             stopping,
             rates=("client", "server"),
             institution_state=institution_state,
+            validation=validation,
         )
-        return Federated(name=name, learner=learner)
+
+    def state_files(self, name: str) -> InstitutionStateFiles:
+        """Where the institutions of a method keep state between rounds.
+
+        Args:
+            name: Of the method.
+
+        Returns:
+            The files.
+
+        Raises:
+            ValueError: If the suite has nowhere for them.
+        """
+        if self.num_institutions is None or self.state_directory is None:
+            raise ValueError(
+                f"`num_institutions` and `state_directory` must be given: {name} keeps "
+                "state at each institution."
+            )
+        return InstitutionStateFiles(str(self.state_directory.absolute() / name))
 
     @property
     def client_optimizer(self) -> tff.learning.optimizers.Optimizer:

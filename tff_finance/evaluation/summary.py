@@ -11,10 +11,15 @@ from tff_finance.evaluation.intervals import summarize, too_few_rows
 from tff_finance.evaluation.multiple_comparisons import simultaneous
 from tff_finance.evaluation.privacy_summary import summarize_privacy
 from tff_finance.evaluation.row_summary import Cell, RowIntervals
-from tff_finance.records.run_record import MetricRow, RunRecord
+from tff_finance.records.run_record import (
+    DIFFERENT_TARGETS,
+    MetricRow,
+    RunRecord,
+)
 
 SCHEMA_VERSION = 1
 LOCAL = "local"
+GLOBAL = "global"
 CENTRALIZED = "centralized"
 TARGET_SHARE = 0.99
 
@@ -83,6 +88,8 @@ class _Tables:
             self._cells.setdefault(cell, []).append(row)
         self._metric_names = list(dict.fromkeys(row.metric for row in record.metrics))
         self._few_rows = functools.cache(self._count_few_rows)
+        targets = set(record.scenario.get("targets", {}).values())
+        self._different_targets = DIFFERENT_TARGETS if len(targets) > 1 else ""
         self._row_intervals = RowIntervals(record.bootstraps)
         self._privacy = record.privacy
         self._curves = pd.DataFrame(record.curves)
@@ -112,7 +119,8 @@ class _Tables:
             summary[f"{scope}_mean"] = {
                 metric: self._over_seeds(
                     self._mean_over_institutions(method, scope, metric),
-                    reason=_first(
+                    reason=self._different_targets
+                    or _first(
                         self._reason(method, scope, name, metric)
                         for name in self._names
                     ),
@@ -162,8 +170,9 @@ class _Tables:
         return {method: self._reach(method, targets) for method in federated}
 
     def _is_federated(self, method: str) -> bool:
+        """Whether there is one training, and all institutions take part in it."""
         runs = self._runs[self._runs["method"] == method]
-        return bool((runs["bytes_down"] > 0).all())
+        return bool((runs["bytes_down"] > 0).all() and (runs["model"] == GLOBAL).all())
 
     def _per_seed(
         self, method: str, scope: str, institution: str, metric: str
@@ -200,6 +209,8 @@ class _Tables:
     def _mean_over_institutions(
         self, method: str, scope: str, metric: str
     ) -> list[float | None]:
+        if self._different_targets:
+            return [None] * len(self._seeds)
         columns = [self._per_seed(method, scope, n, metric) for n in self._names]
         return [
             None if any(v is None for v in values) else sum(values) / len(values)

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from tff_finance import checks
+from tff_finance.records.personalization_config import PersonalizationConfig
 
 WEIGHTINGS = ("examples", "uniform")
 RUNTIMES = ("in_process", "tff", "workers")
@@ -22,7 +23,12 @@ METHODS = (
     "fed_adagrad",
     "fed_adam",
     "fed_yogi",
+    "fine_tuned",
+    "fed_per",
+    "fed_md",
 )
+# Whose institutions keep state between rounds.
+STATEFUL_METHODS = ("scaffold", "fed_per")
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "yogi")
 LEARNING_RATES = ("client", "server")
 Config = TypeVar("Config", bound="StudyConfig")
@@ -31,6 +37,9 @@ WITHOUT_GLOBAL_NETWORK: Mapping[str, str] = MappingProxyType(
     {
         "local": "trains a model for each institution",
         "gradient_boosting": "trains no network",
+        "fine_tuned": "ends in a model for each institution",
+        "fed_per": "ends in a model for each institution",
+        "fed_md": "trains a model for each institution",
     }
 )
 GLOBAL_NETWORK_METHODS = tuple(m for m in METHODS if m not in WITHOUT_GLOBAL_NETWORK)
@@ -68,6 +77,7 @@ class TrainingConfig:
             training stops; the weights of the best one are kept.
         fed_sgd_patience: The same for FedSGD, whose rounds are single steps.
         fed_sgd_validate_every: FedSGD rounds from one validation to the next.
+        personalization: Of methods that end in a model for each institution.
     """
 
     hidden_units: tuple[int, ...] = (32, 16)
@@ -90,6 +100,9 @@ class TrainingConfig:
     patience: int = 25
     fed_sgd_patience: int = 100
     fed_sgd_validate_every: int = 10
+    personalization: PersonalizationConfig = dataclasses.field(
+        default_factory=PersonalizationConfig
+    )
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
@@ -139,8 +152,15 @@ class TrainingConfig:
             methods: Names from `METHODS`.
 
         Raises:
-            ValueError: If SCAFFOLD is to have another local optimizer than SGD.
+            ValueError: If SCAFFOLD is to have another local optimizer than SGD, or
+                FedPer more local layers than there are.
         """
+        layers = len(self.hidden_units) + 1
+        if "fed_per" in methods and self.personalization.local_layers > layers:
+            raise ValueError(
+                f"`local_layers` must be at most {layers}, as many as the model has; "
+                f"got {self.personalization.local_layers!r}."
+            )
         if "scaffold" in methods and self.client_optimizer != "sgd":
             raise ValueError(
                 "`client_optimizer` must be sgd for scaffold, whose variates are means "
@@ -186,12 +206,13 @@ class StudyConfig:
         for method in self.methods:
             checks.check_one_of("methods", method, METHODS)
         self.training.check_suits(self.methods)
-        if self.runtime == "workers" and "scaffold" in self.methods:
-            # One seed's state would be left for the next one to find.
-            raise ValueError(
-                "`methods` can't have scaffold with the runtime workers, at whose "
-                "machines institutions' state can't be deleted between seeds."
-            )
+        for method in STATEFUL_METHODS:
+            if self.runtime == "workers" and method in self.methods:
+                # One seed's state would be left for the next one to find.
+                raise ValueError(
+                    f"`methods` can't have {method} with the runtime workers, at whose "
+                    "machines institutions' state can't be deleted between seeds."
+                )
         for seed in self.seeds:
             checks.check_in_range("seeds", seed, 0, 2**31 - 1)
 
@@ -206,6 +227,9 @@ class StudyConfig:
         training = dict(values.pop("training"))
         for name in ("hidden_units", "plateau_rates"):
             training[name] = tuple(training.get(name, ()))
+        training["personalization"] = PersonalizationConfig.from_mapping(
+            training.get("personalization", {})
+        )
         return cls(
             training=TrainingConfig(**training),
             seeds=tuple(values.pop("seeds")),

@@ -17,6 +17,8 @@ from tff_finance.records import files
 from tff_finance.records.privacy_row import PrivacyRow
 
 SCHEMA_VERSION = 1
+# Why nothing is pooled or averaged over institutions with different labels.
+DIFFERENT_TARGETS = "the institutions' labels say different things"
 
 
 class UnreadableRecordError(checks.RunFailedError):

@@ -19,6 +19,9 @@ _LABELS = {
     "fed_adagrad": "FedAdagrad",
     "fed_adam": "FedAdam",
     "fed_yogi": "FedYogi",
+    "fine_tuned": "FedAvg, fine-tuned",
+    "fed_per": "FedPer, own heads",
+    "fed_md": "FedMD, by predictions",
 }
 
 _POPULATION = (

@@ -17,6 +17,9 @@ METHODS = {
     "fed_adagrad": mark("Together: FedAdagrad"),
     "fed_adam": mark("Together: FedAdam"),
     "fed_yogi": mark("Together: FedYogi"),
+    "fine_tuned": mark("Together, then tuned at each bank"),
+    "fed_per": mark("Together, own heads: FedPer"),
+    "fed_md": mark("Together by predictions: FedMD"),
 }
 
 # Proper names: the same in every language.
@@ -29,6 +32,9 @@ _ALGORITHMS = {
     "fed_adagrad": "FedAdagrad",
     "fed_adam": "FedAdam",
     "fed_yogi": "FedYogi",
+    "fine_tuned": "FedAvg, fine-tuned",
+    "fed_per": "FedPer",
+    "fed_md": "FedMD",
 }
 
 _METRICS = {
@@ -110,6 +116,22 @@ _SETTINGS = {
         "FedSGD rounds without improvement before a stop"
     ),
     "training.fed_sgd_validate_every": mark("FedSGD rounds between two validations"),
+    "training.personalization.fine_tuning_epochs": mark("Most epochs of fine-tuning"),
+    "training.personalization.fine_tuning_learning_rate": mark(
+        "Learning rate of fine-tuning"
+    ),
+    "training.personalization.local_layers": mark("Layers of a FedPer head"),
+    "training.personalization.fed_md_models": mark("Kinds of model in FedMD"),
+    "training.personalization.fed_md_rounds": mark("FedMD rounds"),
+    "training.personalization.fed_md_reference_rows": mark(
+        "Reference rows that FedMD predicts"
+    ),
+    "training.personalization.fed_md_digest_epochs": mark(
+        "Epochs of FedMD over reference rows, each round"
+    ),
+    "training.personalization.fed_md_revisit_epochs": mark(
+        "Epochs of FedMD over own rows, each round"
+    ),
     "runtime": mark("Where computations ran"),
     "task": mark("Task"),
     "dataset": mark("Table"),
@@ -133,6 +155,7 @@ _VALUES = {
     "own tables": mark("institutions' own tables"),
     "market": mark("market: large banks, each with its own segment"),
     "scarce_labels": mark("scarce labels: small banks that differ mildly"),
+    "dominant_bank": mark("dominant bank: one large bank and two small ones"),
     "examples": mark("by its training rows"),
     "uniform": mark("the same for every bank"),
     "in_process": mark("in the program's own process"),
@@ -160,6 +183,7 @@ _REMARKS = (
     mark("nothing leaves the institution"),
     mark("nothing but the sums that fit the shared encoder"),
     mark("type signature, for each institution, once"),
+    mark("type signature; moments and reference table once"),
 )
 
 

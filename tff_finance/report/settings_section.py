@@ -59,12 +59,17 @@ def _what_seeds_do(study: Study, words: Words) -> str:
 
 def flat_settings(study: Study) -> dict[str, Any]:
     """The configuration with dotted paths as keys."""
-    flat: dict[str, Any] = {"experiment": study.summary["experiment"]}
-    for name, value in study.summary["config"].items():
+    experiment = {"experiment": study.summary["experiment"]}
+    return experiment | _flat(study.summary["config"])
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
         if isinstance(value, Mapping):
-            flat |= {f"{name}.{key}": item for key, item in value.items()}
+            flat |= _flat(value, f"{prefix}{name}.")
         else:
-            flat[name] = value
+            flat[prefix + name] = value
     return flat
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
+from tff_finance import checks
 from tff_finance.tasks.prior_correction import PriorCorrection, WeightedCrossentropy
 
 KerasBuilder = Callable[[], tf.keras.Model]
@@ -69,6 +70,25 @@ def initial_weights(
         tuple(np.asarray(v) for v in model.trainable_variables),
         tuple(np.asarray(v) for v in model.non_trainable_variables),
     )
+
+
+def num_weights_of_last_layers(model: tf.keras.Model, layers: int) -> int:
+    """How many trainable weights a model's last layers have; a dense one has two.
+
+    Args:
+        model: Layers without trainable weights don't count.
+        layers: How many of the others.
+
+    Returns:
+        The number of weight tensors, the last of the model's.
+
+    Raises:
+        ValueError: If the model hasn't so many layers.
+    """
+    sizes = [len(layer.trainable_variables) for layer in model.layers]
+    trainable = [size for size in sizes if size]
+    checks.check_in_range("layers", layers, 0, len(trainable))
+    return sum(trainable[len(trainable) - layers :])
 
 
 def _loss(model: tf.keras.Model) -> tf.keras.losses.Loss:
