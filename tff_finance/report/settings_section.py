@@ -61,6 +61,8 @@ def flat_settings(study: Study) -> dict[str, Any]:
     """The configuration with dotted paths as keys."""
     flat: dict[str, Any] = {"experiment": study.summary["experiment"]}
     for name, value in study.summary["config"].items():
+        if value is None:
+            continue  # a part of the study that nobody asked for
         if isinstance(value, Mapping):
             flat |= {f"{name}.{key}": item for key, item in value.items()}
         else:
