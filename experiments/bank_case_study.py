@@ -89,6 +89,7 @@ def _config(runtime: str) -> CaseStudyConfig:
             methods=study_flags.methods(),
             training=training_flags.training(scenario.training),
             runtime=runtime,
+            contribution=study_flags.contribution([b.name for b in scenario.banks]),
         )
     except ValueError as error:
         command_line.usage_error(error)

@@ -35,9 +35,18 @@ def main() -> None:
     directory = command_line.output_directory(_OUTPUT_DIR.value)
     data = data_flags.data()
     seeds = study_flags.seeds()
-    runtime = runtime_flags.Runtime(data_flags.institutions(data, seeds[0]))
+    institutions = data_flags.institutions(data, seeds[0])
+    runtime = runtime_flags.Runtime(institutions)
+    try:
+        contribution = study_flags.contribution(institutions)
+    except ValueError as error:
+        command_line.usage_error(error)
     config = data_flags.config(
-        data, runtime.name, seeds=seeds, methods=study_flags.methods()
+        data,
+        runtime.name,
+        seeds=seeds,
+        methods=study_flags.methods(),
+        contribution=contribution,
     )
     for note in data.notes():
         command_line.report_progress(f"note: {note}")

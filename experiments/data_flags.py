@@ -19,6 +19,7 @@ from tff_finance.records.comparison_config import (
     ComparisonConfig,
 )
 from tff_finance.records.config import TASK_TRAINING
+from tff_finance.records.contribution_config import ContributionConfig
 
 if TYPE_CHECKING:
     from experiments.comparison_data import ComparisonData
@@ -178,6 +179,7 @@ def config(
     *,
     seeds: tuple[int, ...],
     methods: tuple[str, ...],
+    contribution: ContributionConfig | None = None,
 ) -> ComparisonConfig:
     """The configuration that the flags ask for; a usage error if there is none."""
     try:
@@ -198,6 +200,7 @@ def config(
             methods=methods,
             training=training_flags.training(TASK_TRAINING[_TASK.value]),
             runtime=runtime,
+            contribution=contribution,
         )
     except ValueError as error:
         command_line.usage_error(error)

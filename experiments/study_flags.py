@@ -1,12 +1,17 @@
-"""Flags of every binary that compares methods: seeds and methods."""
+"""Flags of every binary that compares methods: seeds, methods, contributions."""
+
+from collections.abc import Sequence
 
 from absl import flags
 
+from tff_finance.evaluation.contribution import coalitions_to_train
 from tff_finance.records.config import (
     DEFAULT_METHODS,
     FIRST_REPORTED_SEED,
+    GLOBAL_NETWORK_METHODS,
     METHODS,
 )
+from tff_finance.records.contribution_config import COALITIONS, ContributionConfig
 
 _SEEDS = flags.DEFINE_integer("seeds", 5, "Number of repetitions.", lower_bound=1)
 _FIRST_SEED = flags.DEFINE_integer(
@@ -19,6 +24,20 @@ _FIRST_SEED = flags.DEFINE_integer(
 _METHODS = flags.DEFINE_list(
     "methods", list(DEFAULT_METHODS), f"Methods to compare, of: {', '.join(METHODS)}."
 )
+_CONTRIBUTION = flags.DEFINE_enum(
+    "contribution",
+    None,
+    GLOBAL_NETWORK_METHODS,
+    "Also measure what each institution contributes to the model of this method, by "
+    "training it for coalitions of some without the others; see docs/contribution.md.",
+)
+_COALITIONS = flags.DEFINE_enum(
+    "coalitions",
+    None,
+    COALITIONS,
+    "Of --contribution. all (the default): Shapley values and leave-one-out. "
+    "leave_one_out: that alone, for more than 6 institutions.",
+)
 
 
 def seeds() -> tuple[int, ...]:
@@ -29,3 +48,24 @@ def seeds() -> tuple[int, ...]:
 def methods() -> tuple[str, ...]:
     """The methods that are asked for."""
     return tuple(_METHODS.value)
+
+
+def contribution(institutions: Sequence[str]) -> ContributionConfig | None:
+    """Whose contributions are asked for, and how; None for nobody's.
+
+    Args:
+        institutions: The names of all that take part.
+
+    Returns:
+        What is asked for.
+
+    Raises:
+        ValueError: If coalitions are too many, or named without a method.
+    """
+    if _CONTRIBUTION.value is None:
+        if _COALITIONS.value is not None:
+            raise ValueError("flag --coalitions needs --contribution=METHOD")
+        return None
+    which = _COALITIONS.value or "all"
+    coalitions_to_train(institutions, which)
+    return ContributionConfig(method=_CONTRIBUTION.value, coalitions=which)

@@ -10,9 +10,8 @@ import pytest
 from tff_finance import checks
 from tff_finance.datasets import scenarios
 from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
-from tff_finance.evaluation import case_study
+from tff_finance.evaluation import built_methods, case_study
 from tff_finance.evaluation import methods as methods_lib
-from tff_finance.evaluation import study as study_lib
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.institutions.examples import InMemory
 from tff_finance.preprocessing.consortium import encode_consortium
@@ -128,13 +127,13 @@ def test_summary_of_a_real_run_is_json(record):
 
 def test_seeds_share_traced_computations(monkeypatch):
     built = []
-    build_methods = study_lib.build_methods
+    build_methods = built_methods.build_methods
 
     def counting(*arguments, **options):
         built.append(arguments)
         return build_methods(*arguments, **options)
 
-    monkeypatch.setattr(study_lib, "build_methods", counting)
+    monkeypatch.setattr(built_methods, "build_methods", counting)
     record = run(seeds=(0, 1, 2), methods=("gradient_boosting",))
     assert {row.seed for row in record.runs} == {0, 1, 2}
     assert len({arguments[1] for arguments in built}) == len(built)
@@ -223,7 +222,7 @@ def test_nothing_before_the_final_evaluation_reads_test_rows():
         assert not np.array_equal(rows["x"], clean.test[name]["x"])
     probes = clean.training[0].validation["x"]
     width = len(clean.encoder.feature_names)
-    methods = study_lib.build_methods(
+    methods = built_methods.build_methods(
         DEFAULT_METHODS, width, TRAINING, store=InMemory()
     )
     for method in methods:

@@ -73,6 +73,8 @@ def usage():
         "server_optimizer",
         "proximal_mu",
         "plateau_rates",
+        "contribution",
+        "coalitions",
         "runtime",
         "workers",
         "on_worker_failure",
@@ -108,6 +110,9 @@ def test_choices_of_scenario_are_the_scenarios(usage):
         (["--client_optimizer=adam", "--methods=scaffold"], "client_optimizer"),
         (["--server_learning_rate=0"], "server_learning_rate"),
         (["--plateau_rates=bank"], "plateau_rates"),
+        (["--contribution=local"], "--contribution=local"),
+        (["--coalitions=all"], "--coalitions needs --contribution"),
+        (["--contribution=fed_avg", "--coalitions=some"], "--coalitions=some"),
         (["stray"], "'stray'"),
     ],
 )

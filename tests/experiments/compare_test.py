@@ -210,6 +210,23 @@ def test_bad_data_settings_are_refused_before_tensorflow(
     assert "Traceback" not in errors
 
 
+def test_too_many_coalitions_are_refused_before_tensorflow(tmp_path):
+    given = write_tables(tmp_path)
+    more = [f"--table=bank_{n}={tmp_path / 'a.csv'}" for n in range(5)]
+    code, _, errors = call(
+        f"--output_dir={tmp_path / 'out'}",
+        "--task=risk",
+        "--contribution=fed_avg",
+        *given,
+        *more,
+        imported="['pandera']",
+    )
+    assert code == 2
+    assert errors.count("\n") == 1
+    assert "127 models" in errors
+    assert "leave_one_out, which trains 8" in errors
+
+
 def test_all_faults_of_all_tables_are_told_at_once(tmp_path):
     def spoil(table):
         table.loc[3, "age"] = 300

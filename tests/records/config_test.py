@@ -7,6 +7,7 @@ import math
 import pytest
 
 from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
+from tff_finance.records.contribution_config import ContributionConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
 
 
@@ -27,6 +28,7 @@ def config(**options):
         config(),
         config(seeds=(0,), methods=("fed_sgd",), heterogeneity=1),
         config(training=TrainingConfig(hidden_units=(), weighting="uniform")),
+        config(contribution=ContributionConfig(method="centralized")),
         config(
             training=TrainingConfig(
                 server_optimizer="adam",
@@ -177,3 +179,28 @@ def test_kinds_of_model():
 def test_case_study_errors_name_the_argument(name, value, message):
     with pytest.raises(ValueError, match=f"^`{name}` must be .*{message}"):
         config(**{name: value})
+
+
+def test_contributions_are_to_a_model_that_all_share():
+    with pytest.raises(ValueError, match=r"`contribution` must be one of .*fed_avg"):
+        config(contribution=ContributionConfig(method="local"))
+    with pytest.raises(ValueError, match="`coalitions` must be one of all, leave_one"):
+        ContributionConfig(coalitions="some")
+
+
+def test_contributions_are_checked_like_methods():
+    asked = ContributionConfig(method="scaffold")
+    with pytest.raises(ValueError, match="`client_optimizer` must be sgd"):
+        config(
+            methods=("fed_avg",),
+            training=TrainingConfig(client_optimizer="adam"),
+            contribution=asked,
+        )
+    with pytest.raises(ValueError, match="runtime workers"):
+        config(methods=("fed_avg",), runtime="workers", contribution=asked)
+
+
+def test_an_older_record_asked_for_no_contributions():
+    mapping = config().to_mapping()
+    del mapping["contribution"]
+    assert CaseStudyConfig.from_mapping(mapping) == config()

@@ -7,6 +7,7 @@ import typing
 import pytest
 
 from tff_finance.records import files, run_record
+from tff_finance.records.coalition_row import CoalitionRow, join_members
 from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
 from tff_finance.records.privacy_row import PrivacyRow
 from tff_finance.records.run_record import (
@@ -52,6 +53,21 @@ def privacy_row(**options):
         "not_covered": 'preprocessing: sums (agreed),\nthen\nevaluation: "curves"',
     }
     return PrivacyRow(**defaults | options)
+
+
+def coalition(value, **options):
+    defaults = {
+        "seed": 0,
+        "method": "fed_avg",
+        "scope": "own",
+        "institution": "NA",
+        "metric": "auc",
+        "reason": "",
+        "rounds": 3,
+        "stopped_by": "patience",
+        "seconds": 0.5,
+    }
+    return CoalitionRow(**defaults | options, value=value)
 
 
 def record(**options):
@@ -143,6 +159,10 @@ def record(**options):
             privacy_row(),
             privacy_row(institution="NA", target_epsilon=8.0, l2_clip_norm=0.5),
         ),
+        "coalitions": (
+            coalition(0.1 + 0.2, members=join_members(["NA"])),
+            coalition(None, members=join_members(["007", "1e5"]), reason="None"),
+        ),
     }
     return RunRecord(**defaults | options)
 
@@ -155,12 +175,19 @@ ROW_FIELDS = (
     "histograms",
     "features",
     "privacy",
+    "coalitions",
 )
 
 
 def test_round_trip(tmp_path):
     record().write(tmp_path)
     assert RunRecord.read(tmp_path) == record()
+
+
+def test_members_of_coalitions_survive(tmp_path):
+    record().write(tmp_path)
+    one, two = RunRecord.read(tmp_path).coalitions
+    assert (one.coalition, two.coalition) == ({"NA"}, {"007", "1e5"})
 
 
 def test_types_survive(tmp_path):
@@ -238,6 +265,7 @@ def test_files_are_the_documented_ones(tmp_path):
         "metrics.csv",
         "curves.csv",
         "bootstraps.csv",
+        "coalitions.csv",
         "features.csv",
         "privacy.csv",
         "runs.csv",

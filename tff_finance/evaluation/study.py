@@ -5,13 +5,14 @@ judged. What differs between studies is where the tables come from.
 """
 
 import dataclasses
-import pathlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tff_finance import checks
 from tff_finance.datasets.contract import Contract
+from tff_finance.evaluation.built_methods import BuiltMethods
+from tff_finance.evaluation.coalitions import CoalitionRunner, Kept
 from tff_finance.evaluation.daily_judging import (
     PaymentColumns,
     PaymentDetails,
@@ -20,7 +21,6 @@ from tff_finance.evaluation.daily_judging import (
 )
 from tff_finance.evaluation.feature_means import feature_rows
 from tff_finance.evaluation.judging import judge
-from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.evaluation.methods import Fitted, Method
 from tff_finance.evaluation.record_rows import (
     ExchangedTypes,
@@ -30,15 +30,14 @@ from tff_finance.evaluation.record_rows import (
 from tff_finance.evaluation.row_intervals import RowIntervals, bootstrap_rows
 from tff_finance.evaluation.run_storage import example_store, state_directory
 from tff_finance.evaluation.test_scores import TestScores
-from tff_finance.institutions.examples import ExampleStore
 from tff_finance.institutions.institution import Institution
 from tff_finance.metrics.derived import METRICS
 from tff_finance.metrics.score_histogram import ScoreHistogram
 from tff_finance.metrics.values import Metric
 from tff_finance.preprocessing.consortium import Consortium, encode_consortium
-from tff_finance.preprocessing.label_counts import federated_label_counts
 from tff_finance.preprocessing.statistics import exchanged_types
 from tff_finance.records import files
+from tff_finance.records.coalition_row import CoalitionRow
 from tff_finance.records.config import StudyConfig
 from tff_finance.records.run_folder import RunFolder, differences
 from tff_finance.records.run_record import (
@@ -53,6 +52,7 @@ from tff_finance.training.folder import TrainingFolder
 # Parts of a seed that no method has.
 _INSTITUTIONS = "institutions"
 _INTERVALS = "intervals"
+_CONTRIBUTION = "contribution"
 
 # Lies beside a method's record.
 _SCORES = "scores.npz"
@@ -133,8 +133,13 @@ def run_study(
             study=study,
             report_progress=report_progress,
             folder=folder,
-            store=store,
-            state_directory=directory,
+            methods=BuiltMethods(
+                config.training,
+                task=study.task,
+                balanced=study.balanced,
+                store=store,
+                state_directory=directory,
+            ),
         )
         seeds: list[RunRecord] = []
         for seed in config.seeds:
@@ -155,18 +160,13 @@ class _Runner:
         study: Study,
         report_progress: Callable[[str], None],
         folder: RunFolder | None,
-        store: ExampleStore,
-        state_directory: pathlib.Path,
+        methods: BuiltMethods,
     ) -> None:
         self._study = study
         self._report_progress = report_progress
         self._folder = folder
-        self._store = store
-        self._state_directory = state_directory
+        self._methods = methods
         self._header = _empty_record(study)
-        # Computations are built once for all seeds. The encoder's width may differ
-        # between seeds, where a rare category or a missing value occurs in one only.
-        self._methods: dict[tuple[int, float], list[Method]] = {}
         self._scores: dict[str, TestScores] = {}
 
     def run_seed(self, seed: int) -> tuple[bool, RunRecord]:
@@ -176,7 +176,9 @@ class _Runner:
             Whether it had finished them all, and the record of the seed.
         """
         intervals = (_INTERVALS,) if self._study.row_intervals else ()
-        names = (_INSTITUTIONS, *self._study.config.methods, *intervals)
+        contribution = (_CONTRIBUTION,) if self._study.config.contribution else ()
+        methods = self._study.config.methods
+        names = (_INSTITUTIONS, *methods, *intervals, *contribution)
         records = {name: self._finished(seed, name) for name in names}
         if all(records.values()):
             return True, join_rows([record for record in records.values() if record])
@@ -190,14 +192,19 @@ class _Runner:
         payments = None
         if self._study.payments:
             payments = payment_details(institutions, self._study.payments)
-        for method in self._methods_for(consortium):
+        for method in self._methods.suiting(
+            methods, consortium.encoder, consortium.training
+        ):
             done = records[method.name]
             if not (done and self._has_scores(seed, method.name)):
                 record = self._run_method(method, consortium, seed, payments)
                 records[method.name] = self._finish(seed, method.name, record)
-        if self._study.row_intervals:
+        if self._study.row_intervals and not records[_INTERVALS]:
             record = self._intervals(institutions, consortium, seed)
             records[_INTERVALS] = self._finish(seed, _INTERVALS, record)
+        if contribution and not records[_CONTRIBUTION]:
+            record = self._contribution(institutions, seed)
+            records[_CONTRIBUTION] = self._finish(seed, _CONTRIBUTION, record)
         return False, join_rows([record for record in records.values() if record])
 
     def _institutions(self, seed: int) -> Sequence[Institution]:
@@ -233,25 +240,8 @@ class _Runner:
             self._folder.finish(_part(seed, name), record)
         return record
 
-    def _methods_for(self, consortium: Consortium) -> list[Method]:
-        study = self._study
-        width = len(consortium.encoder.feature_names)
-        weight = 1.0
-        if study.balanced:
-            tables = [examples.train for examples in consortium.training]
-            weight = federated_label_counts(tables).balancing_weight
-        if (width, weight) not in self._methods:
-            self._methods[width, weight] = build_methods(
-                study.config.methods,
-                width,
-                study.config.training,
-                store=self._store,
-                num_institutions=len(consortium.training),
-                state_directory=self._state_directory,
-                task=study.task,
-                positive_weight=weight,
-            )
-        return self._methods[width, weight]
+    def _training(self, part: str) -> TrainingFolder | None:
+        return TrainingFolder(run=self._folder, part=part) if self._folder else None
 
     def _describe(
         self, institutions: Sequence[Institution], consortium: Consortium, seed: int
@@ -273,9 +263,7 @@ class _Runner:
     ) -> RunRecord:
         """Fits one method under one seed, then lets its models see the test rows."""
         start = time.monotonic()
-        folder = None
-        if self._folder:
-            folder = TrainingFolder(run=self._folder, part=_part(seed, method.name))
+        folder = self._training(_part(seed, method.name))
         fitted = method.fit(consortium.training, seed=seed, folder=folder)
         if self._study.keep:
             self._study.keep(method.name, fitted, consortium)
@@ -347,6 +335,38 @@ class _Runner:
             resamples=asked.resamples,
         )
         return dataclasses.replace(self._header, bootstraps=rows)
+
+    def _contribution(
+        self, institutions: Sequence[Institution], seed: int
+    ) -> RunRecord:
+        asked = self._study.config.contribution
+        assert asked
+
+        def part(name: str) -> str:
+            return f"{_CONTRIBUTION}/{name}"
+
+        def finished(name: str) -> tuple[CoalitionRow, ...] | None:
+            record = self._finished(seed, part(name))
+            return record.coalitions if record else None
+
+        def finish(name: str, rows: tuple[CoalitionRow, ...]) -> None:
+            record = dataclasses.replace(self._header, coalitions=rows)
+            self._finish(seed, part(name), record)
+
+        runner = CoalitionRunner(
+            institutions=institutions,
+            asked=asked,
+            contract=self._study.contract,
+            methods=self._methods,
+            seed=seed,
+            kept=Kept(
+                finished=finished,
+                finish=finish,
+                training=lambda name: self._training(_part(seed, part(name))),
+            ),
+            report_progress=self._report_progress,
+        )
+        return dataclasses.replace(self._header, coalitions=runner.run())
 
 
 def finished_scores(folder: RunFolder, *, seed: int, method: str) -> TestScores:

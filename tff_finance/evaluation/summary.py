@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tff_finance.evaluation.contribution_summary import summarize_contribution
 from tff_finance.evaluation.intervals import summarize, too_few_rows
 from tff_finance.evaluation.multiple_comparisons import simultaneous
 from tff_finance.evaluation.privacy_summary import summarize_privacy
@@ -49,6 +50,7 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
     as `ci95`, with the keys of `across_seeds` beside it, and nothing is called
     `simultaneous`; what was not bootstrapped has a mean, its spread over seeds,
     and no interval. `to_local` is `to_centralized` for the mean local model.
+    `contribution` is null unless it was asked for; see `summarize_contribution`.
 
     Args:
         record: A finished run.
@@ -71,6 +73,7 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
         "to_centralized": tables.on_all_rows(CENTRALIZED),
         "to_local": tables.on_all_rows(LOCAL),
         "to_99_percent": tables.to_99_percent(),
+        "contribution": tables.contribution(),
     }
 
 
@@ -94,6 +97,7 @@ class _Tables:
         self._privacy = record.privacy
         self._curves = pd.DataFrame(record.curves)
         self._runs = pd.DataFrame(record.runs)
+        self._coalitions = record.coalitions
         self.methods = list(record.config["methods"])
         self._names = list(dict.fromkeys(self._institutions["institution"]))
 
@@ -168,6 +172,22 @@ class _Tables:
         targets = {seed: self._target_accuracy(seed) for seed in self._seeds}
         federated = [m for m in self.methods if self._is_federated(m)]
         return {method: self._reach(method, targets) for method in federated}
+
+    def contribution(self) -> dict[str, Any] | None:
+        """What each institution contributes; None unless that was asked for."""
+        if not self._coalitions:
+            return None
+
+        def summarize_values(
+            values: Sequence[float | None], reason: str, institution: str
+        ) -> dict[str, Any]:
+            scope = "own" if institution else "pooled"
+            few_rows = self._few_rows(scope, institution)
+            return self._over_seeds(values, reason=reason, few_rows=few_rows)
+
+        return summarize_contribution(
+            self._coalitions, self._names, self._seeds, summarize=summarize_values
+        )
 
     def _is_federated(self, method: str) -> bool:
         """Whether there is one training, and all institutions take part in it."""

@@ -57,6 +57,27 @@ def encode_consortium(
     Raises:
         ValueError: If two institutions have the same name.
     """
+    encoder, training = encode_training(institutions, contract)
+    return Consortium(
+        encoder=encoder, training=training, test=encode_test(institutions, encoder)
+    )
+
+
+def encode_training(
+    institutions: Sequence[Institution], contract: Contract
+) -> tuple[Encoder, tuple[TrainingExamples, ...]]:
+    """As `encode_consortium`, without a look at test rows.
+
+    Args:
+        institutions: Their tables satisfy the contract.
+        contract: The columns that all agreed on.
+
+    Returns:
+        The encoder that the institutions share, and what training may see.
+
+    Raises:
+        ValueError: If two institutions have the same name.
+    """
     names = [institution.name for institution in institutions]
     if len(set(names)) < len(names):
         raise ValueError(f"`institutions` must have distinct names, got {names}.")
@@ -64,23 +85,24 @@ def encode_consortium(
         [i.train for i in institutions], contract, institutions=names
     )
     encoder = encoder_from_statistics(statistics, contract)
-
-    def encode(institution: Institution, table: pd.DataFrame) -> Examples:
-        return dense_examples(
-            encoder.features(table),
-            encoder.labels(table),
-            institution=institution.name,
+    return encoder, tuple(
+        TrainingExamples(
+            institution=i.name,
+            train=_encode(i.train, encoder, i.name),
+            validation=_encode(i.validation, encoder, i.name),
         )
+        for i in institutions
+    )
 
-    return Consortium(
-        encoder=encoder,
-        training=tuple(
-            TrainingExamples(
-                institution=i.name,
-                train=encode(i, i.train),
-                validation=encode(i, i.validation),
-            )
-            for i in institutions
-        ),
-        test={i.name: encode(i, i.test) for i in institutions},
+
+def encode_test(
+    institutions: Sequence[Institution], encoder: Encoder
+) -> dict[str, Examples]:
+    """Encodes test rows, by institution, with an encoder that may be of others."""
+    return {i.name: _encode(i.test, encoder, i.name) for i in institutions}
+
+
+def _encode(table: pd.DataFrame, encoder: Encoder, institution: str) -> Examples:
+    return dense_examples(
+        encoder.features(table), encoder.labels(table), institution=institution
     )

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from tff_finance import checks
+from tff_finance.records.contribution_config import ContributionConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
 
 WEIGHTINGS = ("examples", "uniform")
@@ -189,12 +190,15 @@ class StudyConfig:
         runtime: What executes: "in_process", "tff" for TFF's own worker, "workers"
             for several of them. They round differently, so that long training may
             end elsewhere. At which addresses workers are makes no other run of it.
+        contribution: Whose models are trained to see what each institution
+            contributes; None for nobody's.
     """
 
     seeds: tuple[int, ...]
     methods: tuple[str, ...]
     training: TrainingConfig
     runtime: str = "in_process"
+    contribution: ContributionConfig | None = None
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
@@ -205,9 +209,15 @@ class StudyConfig:
                 raise ValueError(f"`{name}` must be distinct values, got {values!r}.")
         for method in self.methods:
             checks.check_one_of("methods", method, METHODS)
-        self.training.check_suits(self.methods)
+        trained = self.methods
+        if self.contribution:
+            checks.check_one_of(
+                "contribution", self.contribution.method, GLOBAL_NETWORK_METHODS
+            )
+            trained = (*trained, self.contribution.method)
+        self.training.check_suits(trained)
         for method in STATEFUL_METHODS:
-            if self.runtime == "workers" and method in self.methods:
+            if self.runtime == "workers" and method in trained:
                 # One seed's state would be left for the next one to find.
                 raise ValueError(
                     f"`methods` can't have {method} with the runtime workers, at whose "
@@ -225,6 +235,7 @@ class StudyConfig:
         """From what `to_mapping` gave, tuples read back from JSON lists."""
         values = dict(mapping)
         training = dict(values.pop("training"))
+        contribution = values.pop("contribution", None)
         for name in ("hidden_units", "plateau_rates"):
             training[name] = tuple(training.get(name, ()))
         training["personalization"] = PersonalizationConfig.from_mapping(
@@ -234,6 +245,7 @@ class StudyConfig:
             training=TrainingConfig(**training),
             seeds=tuple(values.pop("seeds")),
             methods=tuple(values.pop("methods")),
+            contribution=ContributionConfig(**contribution) if contribution else None,
             **values,
         )
 

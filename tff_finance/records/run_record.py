@@ -14,6 +14,7 @@ import pandas as pd
 
 from tff_finance import checks
 from tff_finance.records import files
+from tff_finance.records.coalition_row import CoalitionRow
 from tff_finance.records.privacy_row import PrivacyRow
 
 SCHEMA_VERSION = 1
@@ -233,6 +234,8 @@ class RunRecord:
             seeds redraw.
         privacy: What methods promise, one row per institution that they promise it
             to; none for methods without protection.
+        coalitions: What models are worth that some institutions trained without the
+            others; none unless contributions were asked for.
     """
 
     experiment: str
@@ -248,6 +251,7 @@ class RunRecord:
     features: tuple[FeatureRow, ...] = ()
     bootstraps: tuple[BootstrapRow, ...] = ()
     privacy: tuple[PrivacyRow, ...] = ()
+    coalitions: tuple[CoalitionRow, ...] = ()
 
     def write(self, directory: pathlib.Path) -> None:
         """Writes `run.json` and a CSV file for each kind of row, atomically.
@@ -329,10 +333,11 @@ _ROW_KINDS = {
     "features": FeatureRow,
     "bootstraps": BootstrapRow,
     "privacy": PrivacyRow,
+    "coalitions": CoalitionRow,
 }
 
 # Kinds that records of an earlier version don't have.
-_LATER_KINDS = frozenset({"features", "bootstraps", "privacy"})
+_LATER_KINDS = frozenset({"features", "bootstraps", "privacy", "coalitions"})
 
 
 def join_rows(records: Sequence[RunRecord]) -> RunRecord:

@@ -39,6 +39,9 @@ def print_comparison(
             console.print(_differences(summary[reference], title))
     if summary["gain"]:
         console.print(_gains(summary))
+    if summary["contribution"]:
+        table = case_study_console.contribution_table(summary["contribution"])
+        console.print(table)
     for note in case_study_console.training_notes(summary):
         console.print(note)
 

@@ -24,6 +24,8 @@ _LABELS = {
     "fed_md": "FedMD, by predictions",
 }
 
+_CONTRIBUTIONS = {"shapley": "Shapley value", "leave_one_out": "leave-one-out"}
+
 _POPULATION = (
     "The population is synthetic and ours, made to examine a published claim; it says "
     "nothing about any real bank's customers."
@@ -52,6 +54,8 @@ def print_case_study(
         console.print(_gains(summary))
     if summary["to_99_percent"]:
         console.print(_exchange(summary))
+    if summary["contribution"]:
+        console.print(contribution_table(summary["contribution"]))
     for note in training_notes(summary):
         console.print(note)
     console.print(f"{_POPULATION} {summary['scenario']['description']}")
@@ -128,6 +132,44 @@ def _exchange(summary: Mapping[str, Any]) -> rich.table.Table:
             format_percent(summary["to_centralized"][name]["accuracy"], sign=True),
         )
     return table
+
+
+def contribution_table(contribution: Mapping[str, Any]) -> rich.table.Table:
+    """What each institution contributes to the AUC on all rows.
+
+    Args:
+        contribution: That of `summary.json`; not null.
+
+    Returns:
+        A line for each institution; after ± half the interval, or the standard
+        deviation over seeds of real tables.
+    """
+    kinds = [kind for kind in _CONTRIBUTIONS if contribution[kind]]
+    table = new_table(
+        f"What each institution contributes to the AUC of "
+        f"{label(contribution['method'])} on all rows, times 100",
+        *[_CONTRIBUTIONS[kind] for kind in kinds],
+    )
+    for name in contribution["leave_one_out"]["pooled"]:
+        values = [contribution[kind]["pooled"][name] for kind in kinds]
+        table.add_row(name, *map(_format_contribution, values))
+    if stopped := contribution["runs_stopped_at_maximum"]:
+        table.caption = (
+            f"{stopped} of {contribution['runs']} trainings of coalitions ended at the "
+            "most rounds allowed, still improving"
+        )
+    return table
+
+
+def _format_contribution(value: Mapping[str, Any]) -> str:
+    if value["mean"] is None:
+        return "n/a"
+    text = f"{100 * value['mean']:+.2f}"
+    if value.get("ci95") is not None:
+        low, high = value["ci95"]
+        return f"{text} ± {50 * (high - low):.2f}"
+    spread = value.get("over_seeds", {}).get("sd")
+    return text if spread is None else f"{text} ± {100 * spread:.2f}"
 
 
 def training_notes(summary: Mapping[str, Any]) -> Iterator[str]:

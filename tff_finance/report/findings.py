@@ -7,6 +7,7 @@ from typing import Any
 from tff_finance.report import formats, labels, real_findings
 from tff_finance.report.catalogue import Words
 from tff_finance.report.content import Study
+from tff_finance.report.contribution_section import contribution_finding
 
 # With more banks, gains are counted instead of listed.
 _MOST_BANKS = 6
@@ -71,6 +72,7 @@ def findings(study: Study, words: Words) -> list[str]:
     sentences = []
     for part in (
         *of_study,
+        contribution_finding,
         _unfinished,
         _left_out,
         _traffic,

@@ -144,6 +144,8 @@ _SETTINGS = {
     "clusters": mark("Rows that belong together"),
     "class_weights": mark("Class weights"),
     "resamples": mark("Bootstrap resamples"),
+    "contribution.method": mark("Contributions to the model of"),
+    "contribution.coalitions": mark("Coalitions that train"),
 }
 
 _VALUES = {
@@ -164,6 +166,8 @@ _VALUES = {
     "client": mark("the banks'"),
     "server": mark("the server's"),
     "None": mark("the optimizer's default"),
+    "all": mark("all"),
+    "leave_one_out": mark("all banks, and all but one"),
 }
 
 # What records say in English; `%(name)s` stands for a number.

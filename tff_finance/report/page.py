@@ -19,6 +19,7 @@ from tff_finance.report.comparison_section import (
     study_title,
 )
 from tff_finance.report.content import Picture, Section, Study
+from tff_finance.report.contribution_section import contribution_section
 from tff_finance.report.distribution_section import distribution_section
 from tff_finance.report.findings import Tile, findings, tiles, tiles_note
 from tff_finance.report.learning_section import learning_section
@@ -194,6 +195,7 @@ def _sections(study: Study, words: Words) -> list[Section]:
         opening = [market_section, own_rows_section]
     sections = [
         *[section(study, words) for section in opening],
+        contribution_section(study, words),
         bank_section(study, words),
         learning_section(study, words),
         score_section(study, histograms, words),

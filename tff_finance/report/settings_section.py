@@ -60,7 +60,8 @@ def _what_seeds_do(study: Study, words: Words) -> str:
 def flat_settings(study: Study) -> dict[str, Any]:
     """The configuration with dotted paths as keys."""
     experiment = {"experiment": study.summary["experiment"]}
-    return experiment | _flat(study.summary["config"])
+    asked_for = {k: v for k, v in study.summary["config"].items() if v is not None}
+    return experiment | _flat(asked_for)
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
