@@ -9,6 +9,9 @@ import tensorflow_federated as tff
 
 from tests.algorithms.learning import largest_move
 from tests.runtime.in_process_test import Refusing, installed
+from tff_finance.aggregation.sparse_sum import SparseSumFactory
+from tff_finance.aggregation.stochastic_quantization import build_quantized_mean
+from tff_finance.aggregation.tff_quantization import build_tff_quantized_mean
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.algorithms.fed_per import build_fed_per
 from tff_finance.algorithms.fed_prox import build_fed_prox
@@ -17,6 +20,7 @@ from tff_finance.algorithms.scaffold import build_scaffold
 from tff_finance.algorithms.server_optimizers import build_server_optimizer
 from tff_finance.algorithms.single_site import build_single_site
 from tff_finance.client_work.batches import LocalEpochs
+from tff_finance.client_work.error_feedback import build_top_k
 from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.institutions.shards import ShardFiles
 from tff_finance.institutions.state import InstitutionStateFiles
@@ -44,6 +48,24 @@ def of_server_optimizer(name):
     return build
 
 
+def compressed(aggregator, **options):
+    """FedAvg; `options` beside it from where institutions' state lies."""
+
+    def build(model, store, files):
+        return build_fed_avg(
+            model,
+            client_optimizer=sgd(0.3),
+            batches=BATCHES,
+            aggregator=aggregator,
+            store=store,
+            state_files=files,
+            **options,
+        )
+
+    return build
+
+
+TOP_K_MEAN = tff.aggregators.MeanFactory(SparseSumFactory(0.4))
 BUILDERS = {
     "fed_avg": of_server_optimizer("sgd"),
     "fed_avgm": of_server_optimizer("momentum"),
@@ -72,6 +94,9 @@ BUILDERS = {
         state_files=files,
         store=store,
     ),
+    "fed_avg_quantized": compressed(build_quantized_mean(12)),
+    "fed_avg_top_k": compressed(TOP_K_MEAN, update_rule=build_top_k(0.4)),
+    "fed_avg_tff_compressed": compressed(build_tff_quantized_mean()),
     "single_site": lambda model, store, files: build_single_site(
         model, optimizer=sgd(0.2, momentum=0.9), batches=BATCHES, store=store
     ),
@@ -181,7 +206,8 @@ def test_splits_into_a_map_reduce_form_that_lets_no_row_out(case):
     assert leaves
     for leaf in leaves:
         assert isinstance(leaf, tff.TensorType)
-        assert np.prod(leaf.shape) <= 5  # nothing is larger than the kernel
+        # Nothing is larger than the kernel.
+        assert np.prod(leaf.shape) * leaf.dtype.itemsize <= 5 * 4
 
 
 def test_trains(case, undisturbed):

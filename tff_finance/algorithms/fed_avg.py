@@ -16,6 +16,7 @@ from tff_finance.client_work.gradient_estimator import GradientEstimator
 from tff_finance.client_work.local_epochs_work import build_local_epochs_work
 from tff_finance.client_work.local_rule import LocalRule
 from tff_finance.client_work.poisson_batches import PoissonBatches
+from tff_finance.client_work.update_rule import UpdateRule
 from tff_finance.institutions.examples import ExampleStore
 from tff_finance.institutions.state import InstitutionStateFiles
 
@@ -30,6 +31,7 @@ def build_fed_avg(
     aggregator: tff.aggregators.AggregationFactory | None = None,
     gradient_estimator: GradientEstimator | None = None,
     local_rule: LocalRule | None = None,
+    update_rule: UpdateRule | None = None,
     state_files: InstitutionStateFiles | None = None,
     store: ExampleStore | None = None,
 ) -> tff.learning.templates.LearningProcess:
@@ -50,7 +52,8 @@ def build_fed_avg(
             for differential privacy, needs `UNIFORM`.
         gradient_estimator: Defaults to the gradient of the batch's mean loss.
         local_rule: Defaults to plain steps.
-        state_files: Where a rule's institution state lies.
+        update_rule: What of its update an institution sends; defaults to all.
+        state_files: Where the rules' institution state lies.
         store: How clients get at their rows; defaults to `InMemory`. Groups need
             the default aggregator.
 
@@ -65,6 +68,7 @@ def build_fed_avg(
         weighting=weighting,
         gradient_estimator=gradient_estimator,
         local_rule=local_rule,
+        update_rule=update_rule,
         state_files=state_files,
         store=store,
     )

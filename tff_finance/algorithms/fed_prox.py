@@ -12,7 +12,9 @@ from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.client_work.gradient_estimator import GradientEstimator
 from tff_finance.client_work.proximal import Proximal
+from tff_finance.client_work.update_rule import UpdateRule
 from tff_finance.institutions.examples import ExampleStore
+from tff_finance.institutions.state import InstitutionStateFiles
 
 
 def build_fed_prox(
@@ -25,6 +27,8 @@ def build_fed_prox(
     weighting: tff.learning.ClientWeighting = tff.learning.ClientWeighting.NUM_EXAMPLES,
     aggregator: tff.aggregators.AggregationFactory | None = None,
     gradient_estimator: GradientEstimator | None = None,
+    update_rule: UpdateRule | None = None,
+    state_files: InstitutionStateFiles | None = None,
     store: ExampleStore | None = None,
 ) -> tff.learning.templates.LearningProcess:
     """Builds FedProx.
@@ -43,6 +47,8 @@ def build_fed_prox(
         aggregator: As in FedAvg.
         gradient_estimator: Defaults to the gradient of the batch's mean loss. The
             proximal term needs no rows and is added to what it returns.
+        update_rule: As in FedAvg.
+        state_files: Where that rule's institution state lies.
         store: How clients get at their rows; defaults to `InMemory`. Groups need
             the default aggregator.
 
@@ -58,5 +64,7 @@ def build_fed_prox(
         aggregator=aggregator,
         gradient_estimator=gradient_estimator,
         local_rule=Proximal(mu),
+        update_rule=update_rule,
+        state_files=state_files,
         store=store,
     )

@@ -21,6 +21,7 @@ from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.client_work.control_variates import ControlVariates
 from tff_finance.client_work.gradient_estimator import GradientEstimator
+from tff_finance.client_work.update_rule import UpdateRule
 from tff_finance.institutions.examples import ExampleStore
 from tff_finance.institutions.state import InstitutionStateFiles
 
@@ -36,6 +37,7 @@ def build_scaffold(
     weighting: tff.learning.ClientWeighting = tff.learning.ClientWeighting.UNIFORM,
     aggregator: tff.aggregators.AggregationFactory | None = None,
     gradient_estimator: GradientEstimator | None = None,
+    update_rule: UpdateRule | None = None,
     store: ExampleStore | None = None,
 ) -> tff.learning.templates.LearningProcess:
     """Builds SCAFFOLD.
@@ -61,6 +63,7 @@ def build_scaffold(
             weighted by rows too, so that FedAvg's objective is minimised.
         aggregator: Of the updates, not of the variates; as in FedAvg.
         gradient_estimator: Defaults to the gradient of the batch's mean loss.
+        update_rule: As in FedAvg; variates follow from the update before it.
         store: How clients get at their rows; defaults to `InMemory`. Groups need
             the default aggregator.
 
@@ -80,6 +83,7 @@ def build_scaffold(
         aggregator=aggregator,
         gradient_estimator=gradient_estimator,
         local_rule=ControlVariates(num_institutions),
+        update_rule=update_rule,
         state_files=state_files,
         store=store,
     )

@@ -24,6 +24,7 @@ from tff_finance.client_work.group_members import group_members
 from tff_finance.client_work.local_rule import LocalRule
 from tff_finance.client_work.local_training import LocalTraining, LocalTrainingResult
 from tff_finance.client_work.poisson_batches import PoissonBatches
+from tff_finance.client_work.update_rule import UpdateRule
 from tff_finance.institutions.examples import ExampleStore
 from tff_finance.institutions.rows import rows_of
 from tff_finance.institutions.state import InstitutionStateFiles, State
@@ -40,6 +41,7 @@ def build_local_epochs_work(
     weighting: tff.learning.ClientWeighting = tff.learning.ClientWeighting.NUM_EXAMPLES,
     gradient_estimator: GradientEstimator | None = None,
     local_rule: LocalRule | None = None,
+    update_rule: UpdateRule | None = None,
     state_files: InstitutionStateFiles | None = None,
     store: ExampleStore | None = None,
 ) -> tff.learning.templates.ClientWorkProcess:
@@ -62,27 +64,32 @@ def build_local_epochs_work(
         weighting: By examples, or uniform over institutions that have any.
         gradient_estimator: Defaults to the gradient of the mean loss.
         local_rule: Defaults to plain steps.
-        state_files: Where the rule's state lies; needed if it keeps any.
+        update_rule: What of the update leaves the institution; defaults to all.
+        state_files: Where the rules' state lies; needed if they keep any.
         store: How clients get at their rows; defaults to `InMemory`.
 
     Returns:
         The client work.
 
     Raises:
-        ValueError: If the rule keeps state and `state_files` is None.
+        ValueError: If a rule keeps state and `state_files` is None.
     """
     estimator = gradient_estimator or build_mean_gradient(model)
     rule = local_rule or LocalRule()
     spec = weights_lib.trainable_spec(model)
     num_features = weights_lib.num_features(model)
+    sending = update_rule or UpdateRule()
     rule_spec, shared_spec = tuple(rule.state_spec(spec)), rule.shared_spec(spec)
     num_shared = len(spec) - rule.num_own_weights
-    if rule_spec and state_files is None:
+    # One file holds the state of both rules, one after the other.
+    state_spec = (*rule_spec, *sending.state_spec(spec[:num_shared]))
+    if state_spec and state_files is None:
+        keeper = rule if rule_spec else sending
         raise ValueError(
-            f"`state_files` must be given: {type(rule).__name__} keeps state at the "
-            "institution."
+            f"`state_files` must be given: {type(keeper).__name__} keeps state at "
+            "the institution."
         )
-    files = state_files if rule_spec else None
+    files = state_files if state_spec else None
     training = LocalTraining(
         optimizer=optimizer, gradient_estimator=estimator, local_rule=rule
     )
@@ -90,7 +97,8 @@ def build_local_epochs_work(
     @tf.function
     def train(server_state: Any, weights: ModelWeights, examples: Any) -> Any:
         institution, number = examples["institution"], server_state["round"]
-        rule_state = files.read(institution, number, rule_spec) if files else ()
+        state = files.read(institution, number, state_spec) if files else ()
+        rule_state, left_out = state[: len(rule_spec)], state[len(rule_spec) :]
         shared = tuple(server_state["shared"]) if shared_spec else ()
         rows = rows_of(examples, num_features)
         num_rows = rows.num_rows
@@ -106,28 +114,31 @@ def build_local_epochs_work(
                 state=rule_state,
                 shared=shared,
             )
-            # A broken or empty round must not spoil the rounds after it.
             usable = weights_lib.all_finite((update, next_state)) & (num_rows > 0)
-            return tf.nest.map_structure(
-                lambda new, old: tf.where(usable, new, old),
-                tuple(next_state),
-                rule_state,
-            )
+            return _choose(usable, tuple(next_state), rule_state)
+
+        def leave(update: Weights) -> tuple[Weights, State]:
+            if update_rule is None:
+                return update, ()
+            sent, left_out_now = update_rule.send(update, state=left_out)
+            usable = weights_lib.all_finite((sent, left_out_now)) & (num_rows > 0)
+            return _choose(usable, (sent, left_out_now), (update, left_out))
 
         def finish(trained: LocalTrainingResult) -> Any:
             # Start minus end: a gradient to server optimizers, which descend
             # along it.
             update = weights_lib.subtract(global_weights, trained.trainable)
-            kept = next_rule_state(trained, update) if files else ()
+            kept = next_rule_state(trained, update) if rule_spec else ()
+            sent, left_out_now = leave(update[:num_shared])
             result = process.client_result(
-                update,
+                (*sent, *update[num_shared:]),
                 loss_sum=trained.loss_sum,
                 num_rows=num_rows,
                 epochs=batches.epochs,
                 weighting=weighting,
                 shared_change=rule.shared_change(before=rule_state, after=kept),
             )
-            return process.without_own(result, num_shared), kept
+            return process.without_own(result, num_shared), (*kept, *left_out_now)
 
         result, kept = training.run(
             trainable=global_weights,
@@ -147,7 +158,8 @@ def build_local_epochs_work(
         return result
 
     # Members whose noise is drawn before their steps train one after the other.
-    one_by_one = rule_spec or shared_spec or isinstance(batches, PoissonBatches)
+    keeps_or_shares = state_spec or shared_spec or update_rule is not None
+    one_by_one = keeps_or_shares or isinstance(batches, PoissonBatches)
 
     @tf.function
     def train_group(server_state: Any, weights: ModelWeights, group: Any) -> Any:
@@ -200,3 +212,8 @@ def initial_optimizer_state(
     """A fresh optimizer state with the server's settings, as tensors."""
     state = optimizer.set_hparams(optimizer.initialize(spec), hparams)
     return tf.nest.map_structure(tf.convert_to_tensor, state)
+
+
+def _choose(usable: tf.Tensor, new: Any, old: Any) -> Any:
+    """The new values, or the old ones: a broken or empty round spoils none after it."""
+    return tf.nest.map_structure(lambda n, o: tf.where(usable, n, o), new, old)
