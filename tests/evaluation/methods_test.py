@@ -15,6 +15,7 @@ from tff_finance.evaluation.scorers import boosting_scorer, keras_scorer
 from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.config import METHODS, TrainingConfig
+from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.runtime import in_process
 from tff_finance.tasks import keras_models
 from tff_finance.tasks.marketing import MARKETING
@@ -27,6 +28,12 @@ TRAINING = TrainingConfig(
     rounds=3,
     fed_sgd_rounds=3,
     max_epochs=2,
+    personalization=PersonalizationConfig(
+        fine_tuning_epochs=2,
+        fed_md_models=("2", "gradient_boosting"),
+        fed_md_rounds=2,
+        fed_md_reference_rows=20,
+    ),
 )
 METHODS_OF_EACH_BANK = ("local", "fine_tuned", "fed_per", "fed_md")
 MODELS_TRAINED = {

@@ -83,6 +83,7 @@ def test_institutions(summary):
         "validation_rows": 50,
         "test_rows": 100,
         "positive_rate": pytest.approx(0.4),
+        "target": "",
     }
 
 
@@ -425,8 +426,11 @@ def test_bounds_come_by_seed_and_as_mean_over_models():
 
 
 def with_targets(record, targets):
-    scenario = dict(record.scenario) | {"targets": targets}
-    return dataclasses.replace(record, scenario=scenario)
+    rows = tuple(
+        dataclasses.replace(row, target=targets[row.institution])
+        for row in record.institutions
+    )
+    return dataclasses.replace(record, institutions=rows)
 
 
 def test_nothing_is_averaged_over_different_targets():

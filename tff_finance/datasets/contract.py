@@ -88,6 +88,10 @@ class Contract:
         """How the institution's tables differ; not at all unless agreed."""
         return self.formats.get(institution, InstitutionFormat())
 
+    def target_of(self, institution: str) -> str:
+        """What label 1 of the institution's tables stands for."""
+        return self.format_of(institution).label_meaning or self.label_meaning
+
     def validate(
         self,
         table: pd.DataFrame,

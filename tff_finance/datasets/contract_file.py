@@ -162,12 +162,16 @@ def _format_mapping(form: InstitutionFormat) -> dict[str, Any]:
     file: dict[str, Any] = {"decimal": form.decimal}
     if form.separator is not None:
         file["separator"] = form.separator
-    return {
+    mapping = {
         "rename": dict(form.rename),
         "factor": dict(form.factor),
         "codes": {name: dict(codes) for name, codes in form.codes.items()},
         "file": file,
     }
+    # Only where there is one: the contracts of earlier runs keep their checksums.
+    return mapping | (
+        {"label_meaning": form.label_meaning} if form.label_meaning else {}
+    )
 
 
 def _faults(error: pydantic.ValidationError, content: Mapping[str, Any]) -> list[str]:

@@ -110,6 +110,7 @@ class InstitutionTable(Table):
     factor: dict[str, float] = {}
     codes: dict[str, dict[str, str]] = {}
     file: FileTable = FileTable()
+    label_meaning: str = ""
 
     def form(self) -> InstitutionFormat:
         """The institution's format."""
@@ -119,6 +120,7 @@ class InstitutionTable(Table):
             codes=self.codes,
             separator=self.file.separator,
             decimal=self.file.decimal,
+            label_meaning=self.label_meaning,
         )
 
 

@@ -9,21 +9,21 @@ makes of that is not. In this population that is so by construction; whether it 
 of real targets, only their tables can tell.
 """
 
-from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
 from tff_finance.datasets.population import SEGMENTS, DefaultLaw
 from tff_finance.datasets.scenarios import Bank, Scenario
 from tff_finance.records.config import TrainingConfig
 
-# Of the signs: utilisation, debt service, thin savings, late payments, inquiries,
-# loan to value, income volatility.
+# What a label stands for ("" is what the contract says), and the emphasis of the signs:
+# utilisation, debt service, thin savings, late payments, inquiries, loan to value,
+# income volatility.
 _TARGETS = {
-    "bank_a": (CREDIT_CONTRACT.label_meaning, (1, 1, 1, 1, 1, 1, 1)),
+    "bank_a": ("", (1, 1, 1, 1, 1, 1, 1)),
     "bank_b": (
-        "asks for a consolidation loan within the next 12 months",
+        "request for a consolidation loan within the next 12 months",
         (1.5, 1, -0.5, 0.2, 1.5, 0, 0),
     ),
     "bank_c": (
-        "falls short of an instalment when income drops by a quarter",
+        "instalment missed when income drops by a quarter",
         (0.2, 1.5, 1.5, 0, 0, 0.5, 1),
     ),
 }

@@ -31,6 +31,9 @@ class InstitutionFormat:
             column must be listed.
         separator: Between the fields of its CSV files; detected if None.
         decimal: Decimal point of its CSV files, "." or ",".
+        label_meaning: What label 1 of its tables stands for, where that isn't what the
+            contract says: institutions may have the same features and different
+            targets. Empty for the contract's.
     """
 
     rename: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -38,6 +41,7 @@ class InstitutionFormat:
     codes: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     separator: str | None = None
     decimal: str = "."
+    label_meaning: str = ""
 
     def source_name(self, name: str) -> str:
         """What the institution's table calls a column of the contract."""

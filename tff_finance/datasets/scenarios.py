@@ -22,7 +22,9 @@ import pandas as pd
 
 from tff_finance import checks
 from tff_finance.datasets import population
+from tff_finance.datasets.contract import Contract
 from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
+from tff_finance.datasets.institution_format import InstitutionFormat
 from tff_finance.records.config import TrainingConfig
 
 
@@ -36,7 +38,7 @@ class Bank:
         train_rows: Labelled customers to train on.
         validation_rows: Labelled customers for early stopping.
         test_rows: Customers for the final evaluation.
-        target: What its label says of a customer.
+        target: What its label stands for; empty for what the contract says.
         law: Decides who has that label; None for the scenario's.
     """
 
@@ -45,7 +47,7 @@ class Bank:
     train_rows: int
     validation_rows: int
     test_rows: int
-    target: str = CREDIT_CONTRACT.label_meaning
+    target: str = ""
     law: population.DefaultLaw | None = None
 
     def __post_init__(self) -> None:
@@ -91,9 +93,14 @@ class Scenario:
             raise ValueError(f"`banks` must have distinct names, got {names}.")
 
     @property
-    def targets(self) -> dict[str, str]:
-        """What each bank's label says of a customer."""
-        return {bank.name: bank.target for bank in self.banks}
+    def contract(self) -> Contract:
+        """The contract of the population, with what each bank's label stands for."""
+        formats = {
+            bank.name: InstitutionFormat(label_meaning=bank.target)
+            for bank in self.banks
+            if bank.target
+        }
+        return dataclasses.replace(CREDIT_CONTRACT, formats=formats)
 
     def segment_shares(self, bank: Bank) -> np.ndarray:
         """Probability of each segment among a bank's customers, float64[3]."""
@@ -107,10 +114,10 @@ class Scenario:
         ) * market / market.sum() + self.heterogeneity * own
 
     def to_mapping(self) -> dict[str, Any]:
-        """Description, banks, targets and constants, as JSON holds them."""
+        """Description, banks and constants, as JSON holds them."""
         mapping = dataclasses.asdict(self)
         del mapping["training"]  # the run's own configuration holds it
-        return json.loads(json.dumps(mapping | {"targets": self.targets}))
+        return json.loads(json.dumps(mapping))
 
     def draw(self, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
         """Draws each bank's customers, in random order, by bank name."""

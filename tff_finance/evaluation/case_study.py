@@ -48,9 +48,8 @@ def run_case_study(
         experiment=EXPERIMENT,
         config=config,
         scenario=scenario.to_mapping(),
-        contract=CREDIT_CONTRACT,
+        contract=scenario.contract,
         institutions=lambda seed: draw_institutions(scenario, seed),
-        targets=scenario.targets,
     )
     return run_study(study, report_progress=report_progress, folder=folder)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from tff_finance.evaluation.methods import GLOBAL
 from tff_finance.evaluation.scorers import Scorer
+from tff_finance.evaluation.targets import differ
 from tff_finance.institutions.examples import Examples
 from tff_finance.metrics.accumulate import histogram_from_scores
 from tff_finance.metrics.derived import METRICS, all_metrics, auc_bounds
@@ -88,7 +89,7 @@ def judge(
 def _differ(targets: Mapping[str, str], model: str, names: Sequence[str]) -> bool:
     """Whether rows, and the model that they are judged by, have several targets."""
     of = names if model == GLOBAL else (model, *names)
-    return len({targets[name] for name in of}) > 1
+    return differ({name: targets[name] for name in of})
 
 
 def scopes(

@@ -12,6 +12,7 @@ from tff_finance.evaluation.reason_codes import REFERENCE
 from tff_finance.evaluation.saved_model import save_model
 from tff_finance.evaluation.scorers import KerasScorer
 from tff_finance.evaluation.study import Keep
+from tff_finance.evaluation.targets import targets_of
 from tff_finance.preprocessing.consortium import Consortium
 from tff_finance.records.comparison_config import ComparisonConfig
 from tff_finance.records.config import WITHOUT_GLOBAL_NETWORK
@@ -90,6 +91,7 @@ def _validation(
         seed=config.seeds[0],
         method=config.methods[0],
         judged_by=TASKS[config.task].metrics,
+        targets=targets_of(consortium.encoder.contract, rows),
     )
     return {
         "pooled": _values(judgement.metrics, "pooled", ""),

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import tensorflow_federated as tff
 
+from tff_finance.datasets.contract import Contract
 from tff_finance.institutions.institution import Institution
 from tff_finance.records.run_record import InstitutionRow
 from tff_finance.training import communication
@@ -24,8 +25,11 @@ def traffic_once(types: ExchangedTypes) -> dict[str, Any]:
     }
 
 
-def institution_row(institution: Institution, label: str, seed: int) -> InstitutionRow:
-    """Sizes of an institution's tables, and its positive rate."""
+def institution_row(
+    institution: Institution, contract: Contract, seed: int
+) -> InstitutionRow:
+    """Sizes of an institution's tables, its positive rate, and what that is of."""
+    label = contract.label
     tables = (institution.train, institution.validation, institution.test)
     everything = pd.concat([table[label] for table in tables])
     return InstitutionRow(
@@ -36,4 +40,5 @@ def institution_row(institution: Institution, label: str, seed: int) -> Institut
         test_rows=len(institution.test),
         test_positives=int(institution.test[label].sum()),
         positive_rate=float(everything.mean()),
+        target=contract.target_of(institution.name),
     )

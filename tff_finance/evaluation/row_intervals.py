@@ -43,6 +43,7 @@ def bootstrap_rows(
     clusters: Mapping[str, ArrayLike] | None,
     seed: int,
     resamples: int,
+    pooled: bool = True,
 ) -> tuple[BootstrapRow, ...]:
     """Bootstraps test rows under one seed, the same resamples for all methods.
 
@@ -53,22 +54,26 @@ def bootstrap_rows(
             institutions are two clusters. None if rows are independent.
         seed: Named in the rows; decides the resamples.
         resamples: At least 100.
+        pooled: Whether there are values on all rows, as there are not if the
+            institutions' labels stand for different things.
 
     Returns:
         On all rows each method's values, its distance to `centralized` and to the
         mean of `local` models; on each institution's own rows the values and the
         gain over `local`. Of the metrics in `row_metrics`.
     """
-    pooled = bootstrap_comparisons(
-        np.concatenate([rows["y"] for rows in test.values()]),
-        {method: of.pooled() for method, of in scores.items()},
-        _comparisons(list(scores), (CENTRALIZED, LOCAL)),
-        generator=np.random.default_rng([seed, _STREAM]),
-        clusters=_numbered(clusters, list(test)) if clusters else None,
-        resamples=resamples,
-    )
-    positives = sum(int(rows["y"].sum()) for rows in test.values())
-    found = _rows(pooled, seed=seed, scope="pooled", institution="", of=positives)
+    found: list[BootstrapRow] = []
+    if pooled:
+        on_all = bootstrap_comparisons(
+            np.concatenate([rows["y"] for rows in test.values()]),
+            {method: of.pooled() for method, of in scores.items()},
+            _comparisons(list(scores), (CENTRALIZED, LOCAL)),
+            generator=np.random.default_rng([seed, _STREAM]),
+            clusters=_numbered(clusters, list(test)) if clusters else None,
+            resamples=resamples,
+        )
+        positives = sum(int(rows["y"].sum()) for rows in test.values())
+        found = _rows(on_all, seed=seed, scope="pooled", institution="", of=positives)
     for name, rows in test.items():
         own = bootstrap_comparisons(
             rows["y"],

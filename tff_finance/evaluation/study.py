@@ -29,6 +29,7 @@ from tff_finance.evaluation.record_rows import (
 )
 from tff_finance.evaluation.row_intervals import RowIntervals, bootstrap_rows
 from tff_finance.evaluation.run_storage import example_store, state_directory
+from tff_finance.evaluation.targets import check_nothing_pools, differ, targets_of
 from tff_finance.evaluation.test_scores import TestScores
 from tff_finance.institutions.institution import Institution
 from tff_finance.metrics.derived import METRICS
@@ -79,8 +80,6 @@ class Study:
         keep: Takes each method's name and what it learnt, before it is finished.
         exchanged_for_features: Types of what each institution receives and sends
             before training for its features, once; nothing for most tables.
-        targets: What each institution's label says of a row, by name; None if all say
-            the same. Nothing is pooled or averaged over different ones.
     """
 
     experiment: str
@@ -97,7 +96,6 @@ class Study:
     payments: PaymentColumns | None = None
     keep: Keep | None = None
     exchanged_for_features: ExchangedTypes = ((), ())
-    targets: Mapping[str, str] | None = None
 
 
 def run_study(
@@ -189,6 +187,14 @@ class _Runner:
             records[_INSTITUTIONS] = self._finish(
                 seed, _INSTITUTIONS, self._describe(institutions, consortium, seed)
             )
+        check_nothing_pools(
+            targets_of(self._study.contract, consortium.test),
+            {
+                "payments": self._study.payments,
+                "class_weights": self._study.balanced,
+                "contribution": self._study.config.contribution,
+            },
+        )
         payments = None
         if self._study.payments:
             payments = payment_details(institutions, self._study.payments)
@@ -247,10 +253,12 @@ class _Runner:
         self, institutions: Sequence[Institution], consortium: Consortium, seed: int
     ) -> RunRecord:
         names = consortium.encoder.feature_names
-        label = self._study.contract.label
+        contract = self._study.contract
         return dataclasses.replace(
             self._header,
-            institutions=tuple(institution_row(i, label, seed) for i in institutions),
+            institutions=tuple(
+                institution_row(i, contract, seed) for i in institutions
+            ),
             features=tuple(feature_rows(consortium.training, names, seed=seed)),
         )
 
@@ -273,7 +281,7 @@ class _Runner:
             seed=seed,
             method=method.name,
             judged_by=self._study.judged_by,
-            targets=self._study.targets,
+            targets=targets_of(self._study.contract, consortium.test),
         )
         metrics = judgement.metrics
         if payments:
@@ -333,6 +341,7 @@ class _Runner:
             clusters=clusters,
             seed=seed,
             resamples=asked.resamples,
+            pooled=not differ(targets_of(self._study.contract, consortium.test)),
         )
         return dataclasses.replace(self._header, bootstraps=rows)
 

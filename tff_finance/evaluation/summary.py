@@ -91,7 +91,7 @@ class _Tables:
             self._cells.setdefault(cell, []).append(row)
         self._metric_names = list(dict.fromkeys(row.metric for row in record.metrics))
         self._few_rows = functools.cache(self._count_few_rows)
-        targets = set(record.scenario.get("targets", {}).values())
+        targets = {row.target for row in record.institutions}
         self._different_targets = DIFFERENT_TARGETS if len(targets) > 1 else ""
         self._row_intervals = RowIntervals(record.bootstraps)
         self._privacy = record.privacy
@@ -109,6 +109,7 @@ class _Tables:
                 "validation_rows": int(rows["validation_rows"].iloc[0]),
                 "test_rows": int(rows["test_rows"].iloc[0]),
                 "positive_rate": float(rows["positive_rate"].mean()),
+                "target": str(rows["target"].iloc[0]),
             }
             for name, rows in self._institutions.groupby("institution", sort=False)
         }

@@ -28,7 +28,18 @@ class UnreadableRecordError(checks.RunFailedError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InstitutionRow:
-    """Size and default rate of an institution's tables under one seed."""
+    """Size and positive rate of an institution's tables under one seed.
+
+    Attributes:
+        seed: Repetition.
+        institution: Its name.
+        train_rows: Rows that models learn from.
+        validation_rows: Rows for choices during training.
+        test_rows: Rows that results are of.
+        test_positives: Of these, rows of label 1.
+        positive_rate: Share of label 1 in all rows.
+        target: What label 1 stands for; empty if it isn't known.
+    """
 
     seed: int
     institution: str
@@ -37,6 +48,7 @@ class InstitutionRow:
     test_rows: int
     test_positives: int
     positive_rate: float
+    target: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -29,8 +29,8 @@ def print_multi_task(
         f"\nMean of {seeds} seed{'s' if seeds > 1 else ''} ± half width of the 95 % "
         "interval over seeds, on each bank's own test rows.\n"
     )
-    for bank, target in summary["scenario"]["targets"].items():
-        console.print(f"{bank} predicts that a customer {target}.")
+    for bank in banks:
+        console.print(f"{bank}: {summary['institutions'][bank]['target']}")
     table = new_table(
         "AUC of its own model in %, and what other methods add, in points", *banks
     )
