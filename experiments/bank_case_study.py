@@ -78,6 +78,8 @@ def _config(runtime: str) -> CaseStudyConfig:
     """The configuration that the flags ask for; a usage error if there is none."""
     scenario = _scenario()
     try:
+        training = training_flags.training(scenario.training)
+        training.check_institutions([bank.name for bank in scenario.banks])
         return CaseStudyConfig(
             scenario=scenario.name,
             heterogeneity=(
@@ -87,7 +89,7 @@ def _config(runtime: str) -> CaseStudyConfig:
             ),
             seeds=study_flags.seeds(),
             methods=study_flags.methods(),
-            training=training_flags.training(scenario.training),
+            training=training,
             runtime=runtime,
         )
     except ValueError as error:

@@ -9,6 +9,9 @@ import tensorflow_federated as tff
 
 from tests.algorithms.learning import largest_move
 from tests.runtime.in_process_test import Refusing, installed
+from tff_finance.aggregation.coordinate_wise import build_median_factory
+from tff_finance.aggregation.geometric_median import build_geometric_median_factory
+from tff_finance.aggregation.rejecting import RejectingFactory
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.algorithms.fed_per import build_fed_per
 from tff_finance.algorithms.fed_prox import build_fed_prox
@@ -44,12 +47,31 @@ def of_server_optimizer(name):
     return build
 
 
+def of_aggregator(aggregator):
+    def build(model, store, files):
+        del files
+        return build_fed_avg(
+            model,
+            client_optimizer=sgd(0.3),
+            batches=BATCHES,
+            aggregator=aggregator,
+            store=store,
+        )
+
+    return build
+
+
 BUILDERS = {
     "fed_avg": of_server_optimizer("sgd"),
     "fed_avgm": of_server_optimizer("momentum"),
     "fed_adagrad": of_server_optimizer("adagrad"),
     "fed_adam": of_server_optimizer("adam"),
     "fed_yogi": of_server_optimizer("yogi"),
+    "fed_avg_median": of_aggregator(build_median_factory()),
+    "fed_avg_geometric_median": of_aggregator(build_geometric_median_factory()),
+    "fed_avg_rejecting": of_aggregator(
+        RejectingFactory(tff.aggregators.MeanFactory(), median_multiple=2.0)
+    ),
     "fed_prox": lambda model, store, files: build_fed_prox(
         model, mu=0.5, client_optimizer=sgd(0.3), batches=BATCHES, store=store
     ),

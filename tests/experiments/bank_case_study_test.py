@@ -108,6 +108,10 @@ def test_choices_of_scenario_are_the_scenarios(usage):
         (["--client_optimizer=adam", "--methods=scaffold"], "client_optimizer"),
         (["--server_learning_rate=0"], "server_learning_rate"),
         (["--plateau_rates=bank"], "plateau_rates"),
+        (["--cohort_size=2", "--participation_rate=0.5"], "participation_rate"),
+        (["--cohort_size=4"], "cohort_size"),
+        (["--attack=scale"], "hostile_institution"),
+        (["--attack=scale", "--hostile_institution=bank_z"], "bank_z"),
         (["stray"], "'stray'"),
     ],
 )

@@ -13,6 +13,10 @@ import tensorflow_federated as tff
 from tff_finance.algorithms.composition import compose
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.client_work.gradient_estimator import GradientEstimator
+from tff_finance.client_work.hostile import (
+    HostileInstitutions,
+    build_hostile_work,
+)
 from tff_finance.client_work.local_epochs_work import build_local_epochs_work
 from tff_finance.client_work.local_rule import LocalRule
 from tff_finance.client_work.poisson_batches import PoissonBatches
@@ -32,6 +36,7 @@ def build_fed_avg(
     local_rule: LocalRule | None = None,
     state_files: InstitutionStateFiles | None = None,
     store: ExampleStore | None = None,
+    hostile: HostileInstitutions | None = None,
 ) -> tff.learning.templates.LearningProcess:
     """Builds FedAvg.
 
@@ -53,6 +58,7 @@ def build_fed_avg(
         state_files: Where a rule's institution state lies.
         store: How clients get at their rows; defaults to `InMemory`. Groups need
             the default aggregator.
+        hostile: Institutions that send other updates than theirs, in simulation.
 
     Returns:
         The learning process. Its hyperparameters include the client work's
@@ -68,6 +74,8 @@ def build_fed_avg(
         state_files=state_files,
         store=store,
     )
+    if hostile:
+        client_work = build_hostile_work(client_work, hostile)
     return compose(
         model,
         client_work,
