@@ -47,6 +47,8 @@ def config(
     """The configuration that the flags ask for; a usage error if there is none."""
     asked = scenario()
     try:
+        training = training_flags.training(asked.training)
+        training.check_institutions([bank.name for bank in asked.banks])
         return CaseStudyConfig(
             scenario=asked.name,
             heterogeneity=(
@@ -56,7 +58,7 @@ def config(
             ),
             seeds=seeds,
             methods=methods,
-            training=training_flags.training(asked.training),
+            training=training,
             runtime=runtime,
             contribution=contribution,
         )

@@ -11,6 +11,7 @@ from tff_finance.records.config import (
     TrainingConfig,
 )
 from tff_finance.records.personalization_config import BOOSTING
+from tff_finance.records.robustness import ATTACKS
 
 # Each flag sets the field of TrainingConfig that it is named after.
 _TRAINING = (
@@ -97,6 +98,53 @@ _PERSONALIZATION = (
 )
 
 
+# Likewise of what TrainingConfig holds under these names.
+_NESTED = {
+    "participation": (
+        flags.DEFINE_integer(
+            "cohort_size",
+            None,
+            "Institutions of a round, drawn without replacement. Default: all.",
+        ),
+        flags.DEFINE_float(
+            "participation_rate",
+            None,
+            "Probability with which each institution joins a round, by itself.",
+        ),
+        flags.DEFINE_float(
+            "dropout_rate",
+            None,
+            "Probability with which one that was drawn doesn't report.",
+        ),
+        flags.DEFINE_integer(
+            "min_cohort", None, "With fewer, a round leaves the model as it is."
+        ),
+    ),
+    "robustness": (
+        flags.DEFINE_float(
+            "trimmed_share",
+            None,
+            "Of fed_avg_trimmed_mean: trimmed from either side.",
+        ),
+        flags.DEFINE_float(
+            "rejection_multiple",
+            None,
+            "Of fed_avg_rejecting: norms above so many medians are rejected.",
+        ),
+        flags.DEFINE_enum(
+            "attack",
+            None,
+            ATTACKS,
+            "What --hostile_institution sends instead of its update, in simulation.",
+        ),
+        flags.DEFINE_float(
+            "attack_factor", None, "By which that is longer than the true update."
+        ),
+        flags.DEFINE_string("hostile_institution", None, "Name of who is hostile."),
+    ),
+}
+
+
 def training(defaults: TrainingConfig) -> TrainingConfig:
     """Training as asked for.
 
@@ -118,6 +166,9 @@ def training(defaults: TrainingConfig) -> TrainingConfig:
     if "fed_md_models" in own:
         own["fed_md_models"] = tuple(own["fed_md_models"].split(";"))
     given["personalization"] = dataclasses.replace(defaults.personalization, **own)
+    for name, of_name in _NESTED.items():
+        changes = {f.name: f.value for f in of_name if f.value is not None}
+        given[name] = dataclasses.replace(getattr(defaults, name), **changes)
     return dataclasses.replace(defaults, **given)
 
 

@@ -9,6 +9,9 @@ import tensorflow_federated as tff
 
 from tests.algorithms.learning import largest_move
 from tests.runtime.in_process_test import Refusing, installed
+from tff_finance.aggregation.coordinate_wise import build_median_factory
+from tff_finance.aggregation.geometric_median import build_geometric_median_factory
+from tff_finance.aggregation.rejecting import RejectingFactory
 from tff_finance.aggregation.sparse_sum import SparseSumFactory
 from tff_finance.aggregation.stochastic_quantization import build_quantized_mean
 from tff_finance.aggregation.tff_quantization import build_tff_quantized_mean
@@ -48,7 +51,7 @@ def of_server_optimizer(name):
     return build
 
 
-def compressed(aggregator, **options):
+def of_aggregator(aggregator, **options):
     """FedAvg; `options` beside it from where institutions' state lies."""
 
     def build(model, store, files):
@@ -72,6 +75,11 @@ BUILDERS = {
     "fed_adagrad": of_server_optimizer("adagrad"),
     "fed_adam": of_server_optimizer("adam"),
     "fed_yogi": of_server_optimizer("yogi"),
+    "fed_avg_median": of_aggregator(build_median_factory()),
+    "fed_avg_geometric_median": of_aggregator(build_geometric_median_factory()),
+    "fed_avg_rejecting": of_aggregator(
+        RejectingFactory(tff.aggregators.MeanFactory(), median_multiple=2.0)
+    ),
     "fed_prox": lambda model, store, files: build_fed_prox(
         model, mu=0.5, client_optimizer=sgd(0.3), batches=BATCHES, store=store
     ),
@@ -94,9 +102,9 @@ BUILDERS = {
         state_files=files,
         store=store,
     ),
-    "fed_avg_quantized": compressed(build_quantized_mean(12)),
-    "fed_avg_top_k": compressed(TOP_K_MEAN, update_rule=build_top_k(0.4)),
-    "fed_avg_tff_compressed": compressed(build_tff_quantized_mean()),
+    "fed_avg_quantized": of_aggregator(build_quantized_mean(12)),
+    "fed_avg_top_k": of_aggregator(TOP_K_MEAN, update_rule=build_top_k(0.4)),
+    "fed_avg_tff_compressed": of_aggregator(build_tff_quantized_mean()),
     "single_site": lambda model, store, files: build_single_site(
         model, optimizer=sgd(0.2, momentum=0.9), batches=BATCHES, store=store
     ),

@@ -15,7 +15,9 @@ from tff_finance.evaluation.scorers import boosting_scorer, keras_scorer
 from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.config import METHODS, TrainingConfig
+from tff_finance.records.participation import ParticipationConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
+from tff_finance.records.robustness import RobustnessConfig
 from tff_finance.runtime import in_process
 from tff_finance.tasks import keras_models
 from tff_finance.tasks.marketing import MARKETING
@@ -138,7 +140,13 @@ def test_traffic_of_scaffold_has_the_variates(fitted):
 
 def test_federated_methods_differ(fitted, institutions):
     x = institutions[0].train["x"]
-    names = [name for name in METHODS if name.startswith(("fed_", "scaffold"))]
+    # Of two institutions nothing can be trimmed, and small updates aren't clipped.
+    alike = {"fed_avg_trimmed_mean", "fed_avg_clipping"}
+    names = [
+        name
+        for name in METHODS
+        if name.startswith(("fed_", "scaffold")) and name not in alike
+    ]
     scores = {
         name: fitted[name].scorers.get("bank_a", fitted[name].scorers.get("global"))(x)
         for name in names
@@ -324,3 +332,62 @@ def test_validation_and_scores_agree_under_class_weights(institutions):
 def test_unknown_method_is_refused():
     with pytest.raises(ValueError, match="`names` has no method 'magic'"):
         build_methods(("magic",), FEATURES, TRAINING, store=InMemory())
+
+
+def test_robust_methods_in_their_limits(fitted, institutions):
+    """Trimming nothing is FedAvg with uniform weights, and so is a median of two."""
+    uniform = losses(fit(institutions, "fed_avg", weighting="uniform"))
+    for name in ("fed_avg_median", "fed_avg_trimmed_mean"):
+        assert losses(fitted[name]) == pytest.approx(uniform, rel=1e-5)
+    # The first round only measures.
+    generous = RobustnessConfig(rejection_multiple=1e6)
+    found = fit(institutions, "fed_avg_rejecting", robustness=generous)
+    assert losses(found)[1] != losses(found)[0]
+    rejected = [point.rejected_updates for point in found.curves]
+    assert rejected == [2, 0, 0]
+
+
+def losses(result):
+    return [point.validation_loss for point in result.curves]
+
+
+def test_an_attack_is_on_the_named_institution(fitted, institutions):
+    def attacked(name, **settings):
+        config = RobustnessConfig(
+            attack="scale", hostile_institution="bank_b", **settings
+        )
+        return losses(fit(institutions, name, robustness=config))
+
+    plain = losses(fitted["fed_avg"])
+    assert attacked("fed_avg", attack_factor=1.0) == pytest.approx(plain, rel=1e-6)
+    assert np.abs(np.subtract(attacked("fed_avg"), plain)).max() > 0.1
+    # bank_a has most of the rows, which the geometric median goes by.
+    found = np.subtract(
+        attacked("fed_avg_geometric_median"), losses(fitted["fed_avg_geometric_median"])
+    )
+    assert np.abs(found).max() < 0.1
+
+
+def test_cohorts_pay_for_those_who_took_part(fitted, institutions):
+    """One bank of two, and in some rounds none reports."""
+    settings = ParticipationConfig(cohort_size=1, dropout_rate=0.5)
+    found = fit(institutions, "fed_avg", participation=settings, rounds=8, patience=8)
+    (run,), ((of_all,)) = found.runs, fitted["fed_avg"].runs
+    down, up = (of_all.bytes_down // 6, of_all.bytes_up // 6)
+    attended = [point.training_loss is not None for point in found.curves]
+    assert 0 < sum(attended) < 8
+    assert run.bytes_down == 8 * down
+    assert run.bytes_up == sum(attended) * up
+    assert run.dropouts == run.skipped_rounds == 8 - sum(attended)
+    assert run.exchanges == run.rounds == 8
+    # All validate, whoever trained.
+    assert run.validation_bytes_up == 2 * 8 * 24
+    # References know no cohorts.
+    alone = fit(institutions, "centralized", participation=settings)
+    assert losses(alone) == losses(fitted["centralized"])
+
+
+def test_settings_that_a_method_has_no_room_for_are_refused(institutions):
+    attack = RobustnessConfig(attack="random", hostile_institution="bank_a")
+    with pytest.raises(ValueError, match=r"attack settings .* got \['fed_prox'\]"):
+        fit(institutions, "fed_prox", robustness=attack)

@@ -113,6 +113,10 @@ def test_choices_of_scenario_are_the_scenarios(usage):
         (["--contribution=local"], "--contribution=local"),
         (["--coalitions=all"], "--coalitions needs --contribution"),
         (["--contribution=fed_avg", "--coalitions=some"], "--coalitions=some"),
+        (["--cohort_size=2", "--participation_rate=0.5"], "participation_rate"),
+        (["--cohort_size=4"], "cohort_size"),
+        (["--attack=scale"], "hostile_institution"),
+        (["--attack=scale", "--hostile_institution=bank_z"], "bank_z"),
         (["stray"], "'stray'"),
     ],
 )

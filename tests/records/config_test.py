@@ -8,7 +8,9 @@ import pytest
 
 from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
 from tff_finance.records.contribution_config import ContributionConfig
+from tff_finance.records.participation import ParticipationConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
+from tff_finance.records.robustness import RobustnessConfig
 
 
 def config(**options):
@@ -204,3 +206,62 @@ def test_an_older_record_asked_for_no_contributions():
     mapping = config().to_mapping()
     del mapping["contribution"]
     assert CaseStudyConfig.from_mapping(mapping) == config()
+
+
+def test_records_of_an_earlier_version_had_everyone_and_nobody_hostile():
+    mapping = config().to_mapping()
+    for name in ("participation", "robustness"):
+        del mapping["training"][name]
+    assert CaseStudyConfig.from_mapping(mapping) == config()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"trimmed_share": 0.5}, "`trimmed_share` must be at least 0 and below 0.5"),
+        ({"rejection_multiple": 0.9}, "`rejection_multiple` must be at least 1"),
+        ({"attack": "magic"}, "`attack` must be one of none, sign_flip"),
+        ({"attack_factor": 0.0}, "`attack_factor` must be positive"),
+        ({"attack": "scale"}, "`hostile_institution` and `attack` go together"),
+        ({"hostile_institution": "bank_a"}, "go together, got 'bank_a' and 'none'"),
+    ],
+)
+def test_robustness_errors_name_the_argument(settings, message):
+    with pytest.raises(ValueError, match=message):
+        RobustnessConfig(**settings)
+
+
+def test_settings_for_which_a_method_has_no_room_are_refused():
+    attack = RobustnessConfig(attack="random", hostile_institution="bank_a")
+    attacked = TrainingConfig(robustness=attack)
+    with pytest.raises(ValueError, match=r"with attack settings .* got \['scaffold'\]"):
+        config(methods=("local", "fed_avg", "scaffold"), training=attacked)
+    assert config(methods=("local", "fed_avg", "centralized"), training=attacked)
+    sampled = TrainingConfig(participation=ParticipationConfig(cohort_size=2))
+    with pytest.raises(ValueError, match=r"with participation settings .* \['fed_per'"):
+        config(methods=("fed_avg", "fed_per"), training=sampled)
+    sampling = config(methods=("scaffold", "fed_sgd", "local"), training=sampled)
+    assert CaseStudyConfig.from_mapping(sampling.to_mapping()) == sampling
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        (
+            {"robustness": RobustnessConfig(attack="scale", hostile_institution="c")},
+            "`hostile_institution` must be one of a, b; got 'c'",
+        ),
+        (
+            {"participation": ParticipationConfig(cohort_size=3)},
+            "`cohort_size` must be between 1 and 2, got 3",
+        ),
+        (
+            {"participation": ParticipationConfig(min_cohort=3)},
+            "`min_cohort` must be between 1 and 2, got 3",
+        ),
+    ],
+)
+def test_settings_that_the_institutions_cannot_satisfy_are_refused(training, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig(**training).check_institutions(["a", "b"])
+    TrainingConfig().check_institutions(["a", "b"])

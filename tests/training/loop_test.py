@@ -324,6 +324,7 @@ def test_metrics_are_released_each_round(tmp_path):
             "validation_loss": loss,
             "validation_accuracy": (START + number) / 1000,
             "non_finite_updates": 0,
+            "rejected_updates": 0,
             "client_learning_rate": 0.3,
         }
         for number, loss in ((1, 3.0), (2, 2.0))

@@ -43,7 +43,7 @@ def test_comes_back_from_arrays(validation_losses):
 
 def test_a_curve_of_other_columns_is_refused():
     seed, state, weights, curve, seconds = progress_of([1.0, 2.0]).to_arrays()
-    with pytest.raises(ValueError, match=r"curve must be \[rounds, 7\], got \[2, 5\]"):
+    with pytest.raises(ValueError, match=r"curve must be \[rounds, 8\], got \[2, 5\]"):
         Progress.from_arrays((seed, state, weights, curve[:, :5], seconds))
 
 

@@ -13,6 +13,10 @@ import tensorflow_federated as tff
 from tff_finance.algorithms.composition import compose
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.client_work.gradient_estimator import GradientEstimator
+from tff_finance.client_work.hostile import (
+    HostileInstitutions,
+    build_hostile_work,
+)
 from tff_finance.client_work.local_epochs_work import build_local_epochs_work
 from tff_finance.client_work.local_rule import LocalRule
 from tff_finance.client_work.poisson_batches import PoissonBatches
@@ -34,6 +38,7 @@ def build_fed_avg(
     update_rule: UpdateRule | None = None,
     state_files: InstitutionStateFiles | None = None,
     store: ExampleStore | None = None,
+    hostile: HostileInstitutions | None = None,
 ) -> tff.learning.templates.LearningProcess:
     """Builds FedAvg.
 
@@ -56,6 +61,7 @@ def build_fed_avg(
         state_files: Where the rules' institution state lies.
         store: How clients get at their rows; defaults to `InMemory`. Groups need
             the default aggregator.
+        hostile: Institutions that send other updates than theirs, in simulation.
 
     Returns:
         The learning process. Its hyperparameters include the client work's
@@ -72,6 +78,8 @@ def build_fed_avg(
         state_files=state_files,
         store=store,
     )
+    if hostile:
+        client_work = build_hostile_work(client_work, hostile)
     return compose(
         model,
         client_work,

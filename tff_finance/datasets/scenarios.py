@@ -219,6 +219,28 @@ DOMINANT_BANK = Scenario(
     law=population.DefaultLaw(),
 )
 
+FIVE_BANKS = Scenario(
+    name="five_banks",
+    description=(
+        "Five banks of one size, whose customers differ mildly: a majority, of which a "
+        "bank that isn't honest can be told apart. For experiments.compare_robustness."
+    ),
+    banks=tuple(
+        Bank(
+            name=f"bank_{letter}",
+            segment=population.SEGMENTS[number % len(population.SEGMENTS)],
+            train_rows=2_000,
+            validation_rows=500,
+            test_rows=1_000,
+        )
+        for number, letter in enumerate("abcde")
+    ),
+    heterogeneity=0.3,
+    training=TrainingConfig(batch_size=128, rounds=60, patience=60),
+    law=population.DefaultLaw(),
+)
+
 SCENARIOS = {
-    scenario.name: scenario for scenario in (MARKET, SCARCE_LABELS, DOMINANT_BANK)
+    scenario.name: scenario
+    for scenario in (MARKET, SCARCE_LABELS, DOMINANT_BANK, FIVE_BANKS)
 }

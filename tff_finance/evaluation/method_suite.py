@@ -21,6 +21,7 @@ from tff_finance.evaluation.methods import (
     Method,
 )
 from tff_finance.evaluation.personal_methods import fed_per, fine_tuned
+from tff_finance.evaluation.robust_methods import ROBUST_AGGREGATORS, BuildAggregator
 from tff_finance.evaluation.suite import Suite
 from tff_finance.institutions.examples import ExampleStore
 from tff_finance.metrics.validation import build_federated_validation
@@ -109,14 +110,22 @@ def _gradient_boosting(suite: Suite, name: str) -> Method:
     return GradientBoosting(name=name)
 
 
-def _fed_avg(suite: Suite, name: str, *, server_optimizer: str | None = None) -> Method:
+def _fed_avg(
+    suite: Suite,
+    name: str,
+    *,
+    server_optimizer: str | None = None,
+    build_aggregator: BuildAggregator | None = None,
+) -> Method:
     process = build_fed_avg(
         suite.model,
         client_optimizer=suite.client_optimizer,
         batches=suite.batches,
         server_optimizer=suite.server_optimizer(server_optimizer),
         weighting=suite.weighting,
+        aggregator=build_aggregator(suite.training) if build_aggregator else None,
         store=suite.store,
+        hostile=suite.hostile,
     )
     return suite.of_local_epochs(name, process)
 
@@ -163,7 +172,8 @@ def _fed_sgd(suite: Suite, name: str) -> Method:
         patience=training.fed_sgd_patience,
         validate_every=training.fed_sgd_validate_every,
     )
-    return Federated(name=name, learner=suite.learner(process, stopping, rates=()))
+    learner = suite.learner(process, stopping, rates=(), cohorts=True)
+    return Federated(name=name, learner=learner)
 
 
 _BUILDERS: Mapping[str, Callable[[Suite, str], Method]] = {
@@ -181,4 +191,8 @@ _BUILDERS: Mapping[str, Callable[[Suite, str], Method]] = {
     "fine_tuned": fine_tuned,
     "fed_per": fed_per,
     "fed_md": fed_md,
+    **{
+        name: functools.partial(_fed_avg, build_aggregator=build)
+        for name, build in ROBUST_AGGREGATORS.items()
+    },
 }

@@ -21,11 +21,19 @@ from tff_finance.institutions.examples import (
 from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.metrics.validation import ValidationResult, validation_result
 from tff_finance.preprocessing.consortium import TrainingExamples
+from tff_finance.records.participation import EVERYONE, ParticipationConfig
 from tff_finance.records.run_record import CurveRow, RunRow
 from tff_finance.tasks import keras_models
 from tff_finance.training import communication
+from tff_finance.training.cohorts import cohort_data
 from tff_finance.training.folder import TrainingFolder
 from tff_finance.training.loop import Trained, Validate, train
+from tff_finance.training.participation import (
+    Participation,
+    Tally,
+    build_participation,
+    everyone,
+)
 from tff_finance.training.plateau import ReduceOnPlateau
 from tff_finance.training.progress import StoppingRule
 
@@ -87,6 +95,7 @@ class Learner:
         institution_state: The files that the process was built with, if any; every
             training begins with none of them.
         plateaus: Which learning rates are reduced, and when.
+        participation: Who takes part in a round of training.
     """
 
     process: tff.learning.templates.LearningProcess
@@ -96,6 +105,7 @@ class Learner:
     store: ExampleStore
     institution_state: InstitutionStateFiles | None = None
     plateaus: Sequence[ReduceOnPlateau] = ()
+    participation: ParticipationConfig = EVERYONE
 
     def train(
         self,
@@ -122,9 +132,11 @@ class Learner:
         Returns:
             The outcome.
         """
+        data = [self.store.client_dataset(examples) for examples in train_sets]
+        participation = self._participation(len(data), seed)
         return train(
             self.process,
-            [self.store.client_dataset(examples) for examples in train_sets],
+            cohort_data(data, participation) if participation else data,
             initial_weights=initial_weights or self.initial_weights(seed),
             seed=seed,
             validate=self._validate(
@@ -137,6 +149,13 @@ class Learner:
             checkpoints=folder.checkpoints(model) if folder else None,
             release_managers=folder.release_managers(model) if folder else (),
         )
+
+    def tally(self, trained: Trained, *, population: int, seed: int) -> Tally:
+        """Who took part in the training of so many institutions under a seed."""
+        participation = self._participation(population, seed)
+        if participation is None:
+            return everyone(population, trained.rounds)
+        return participation.tally(trained.rounds)
 
     def initial_weights(self, seed: int) -> ModelWeights:
         """All weights of the seed's model."""
@@ -162,6 +181,12 @@ class Learner:
                 self.validation.type_signature.result.member
             ),
         )
+
+    def _participation(self, population: int, seed: int) -> Participation | None:
+        """None if all institutions take part in every round."""
+        if self.participation.everyone:
+            return None
+        return build_participation(self.participation, population=population, seed=seed)
 
     def _validate(self, data: Sequence[tf.data.Dataset]) -> Validate:
         return lambda weights: validation_result(self.validation(weights, data))
@@ -290,10 +315,10 @@ def pooled(tables: Sequence[Examples]) -> Examples:
 def federated_run(
     learner: Learner, trained: Trained, *, seed: int, method: str, institutions: int
 ) -> RunRow:
-    """A run in which every institution took part in every round."""
+    """A run with the traffic of those who took part, of all where it was validated."""
+    tally = learner.tally(trained, population=institutions, seed=seed)
     per_round = communication.traffic_per_round(learner.process.next)
     validating = learner.validation_traffic()
-    exchanges = trained.rounds * institutions
     validated = sum(p.validation_loss is not None for p in trained.curve)
     validations = validated * institutions
     return RunRow(
@@ -301,15 +326,17 @@ def federated_run(
         method=method,
         model=GLOBAL,
         rounds=trained.rounds,
-        exchanges=trained.rounds,
+        exchanges=tally.exchanges,
         best_round=trained.best_round,
         stopped_by=trained.stopped_by,
         seconds=trained.seconds,
-        bytes_down=exchanges * per_round.bytes_down,
-        bytes_up=exchanges * per_round.bytes_up,
+        bytes_down=tally.downloads * per_round.bytes_down,
+        bytes_up=tally.uploads * per_round.bytes_up,
         validation_bytes_down=validations * validating.bytes_down,
         validation_bytes_up=validations * validating.bytes_up,
         source=communication.SOURCE,
+        dropouts=tally.downloads - tally.uploads,
+        skipped_rounds=tally.skipped_rounds,
     )
 
 

@@ -215,11 +215,18 @@ class _Runner:
 
     def _institutions(self, seed: int) -> Sequence[Institution]:
         try:
-            return self._study.institutions(seed)
+            institutions = self._study.institutions(seed)
         except ValueError as error:  # chance may leave an institution too few rows
             raise checks.RunFailedError(
                 f"Under seed {seed} the institutions can't be made: {error}"
             ) from error
+        try:
+            self._study.config.training.check_institutions(
+                [institution.name for institution in institutions]
+            )
+        except ValueError as error:
+            raise checks.RunFailedError(str(error)) from error
+        return institutions
 
     def _finished(self, seed: int, name: str) -> RunRecord | None:
         record = self._folder.finished(_part(seed, name)) if self._folder else None

@@ -12,10 +12,13 @@ from tff_finance.algorithms.client_optimizers import build_client_optimizer
 from tff_finance.algorithms.server_optimizers import build_server_optimizer
 from tff_finance.algorithms.single_site import build_single_site
 from tff_finance.client_work.batches import LocalEpochs
+from tff_finance.client_work.hostile import HostileInstitutions
 from tff_finance.evaluation.methods import Federated, Learner, Method
 from tff_finance.institutions.examples import ExampleStore
 from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.records.config import TrainingConfig
+from tff_finance.records.participation import EVERYONE
+from tff_finance.records.robustness import NO_ATTACK
 from tff_finance.training.plateau import ReduceOnPlateau
 from tff_finance.training.progress import StoppingRule
 
@@ -68,8 +71,21 @@ class Suite:
         rates: tuple[str, ...],
         institution_state: InstitutionStateFiles | None = None,
         validation: tff.Computation | None = None,
+        cohorts: bool = False,
     ) -> Learner:
-        """A process with all that its training needs; `rates` may be reduced."""
+        """A process with all that its training needs.
+
+        Args:
+            process: The process.
+            stopping: When training ends.
+            rates: Which learning rates may be reduced.
+            institution_state: The files that the process was built with, if any.
+            validation: Defaults to that of the whole model.
+            cohorts: Whether rounds may be of some of the institutions.
+
+        Returns:
+            The learner.
+        """
         training = self.training
         return Learner(
             process=process,
@@ -78,6 +94,7 @@ class Suite:
             stopping=stopping,
             store=self.store,
             institution_state=institution_state,
+            participation=(training.participation if cohorts else EVERYONE),
             plateaus=tuple(
                 ReduceOnPlateau(
                     rate=rate,
@@ -108,7 +125,10 @@ class Suite:
     ) -> Learner:
         """A process whose rounds are local epochs and a server step."""
         stopping = StoppingRule(
-            max_rounds=self.training.rounds, patience=self.training.patience
+            max_rounds=self.training.rounds,
+            patience=self.training.patience,
+            # What an attack does to a method is a result.
+            ends_at_divergence=self.hostile is not None,
         )
         return self.learner(
             process,
@@ -116,6 +136,7 @@ class Suite:
             rates=("client", "server"),
             institution_state=institution_state,
             validation=validation,
+            cohorts=True,
         )
 
     def state_files(self, name: str) -> InstitutionStateFiles:
@@ -157,6 +178,18 @@ class Suite:
         if self.training.weighting == "uniform":
             return tff.learning.ClientWeighting.UNIFORM
         return tff.learning.ClientWeighting.NUM_EXAMPLES
+
+    @property
+    def hostile(self) -> HostileInstitutions | None:
+        """Who sends other updates than theirs, if anybody."""
+        robustness = self.training.robustness
+        if robustness.attack == NO_ATTACK:
+            return None
+        return HostileInstitutions(
+            names=(robustness.hostile_institution,),
+            attack=robustness.attack,
+            factor=robustness.attack_factor,
+        )
 
     def server_optimizer(
         self, name: str | None = None

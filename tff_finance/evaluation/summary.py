@@ -307,14 +307,18 @@ class _Tables:
             # Whether training had ended by itself, and with everybody.
             "runs": len(runs),
             "runs_stopped_at_maximum": int((runs["stopped_by"] == "max_rounds").sum()),
-            "non_finite_updates": self._non_finite_updates(method),
+            "runs_diverged": int((runs["stopped_by"] == "diverged").sum()),
+            "non_finite_updates": self._left_out(method, "non_finite_updates"),
+            "rejected_updates": self._left_out(method, "rejected_updates"),
+            "dropouts": int(runs["dropouts"].sum()),
+            "skipped_rounds": int(runs["skipped_rounds"].sum()),
         }
 
-    def _non_finite_updates(self, method: str) -> int:
+    def _left_out(self, method: str, column: str) -> int:
         if self._curves.empty:
             return 0
         curves = self._curves[self._curves["method"] == method]
-        return int(curves["non_finite_updates"].sum())
+        return int(curves[column].sum())
 
     def _target_accuracy(self, seed: int) -> float:
         runs, curves = self._runs, self._curves

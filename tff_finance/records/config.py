@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from tff_finance import checks
 from tff_finance.records.contribution_config import ContributionConfig
+from tff_finance.records.participation import EVERYONE, ParticipationConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
+from tff_finance.records.robustness import NO_ATTACK, NOBODY_HOSTILE, RobustnessConfig
 
 WEIGHTINGS = ("examples", "uniform")
 RUNTIMES = ("in_process", "tff", "workers")
@@ -27,9 +29,31 @@ METHODS = (
     "fine_tuned",
     "fed_per",
     "fed_md",
+    "fed_avg_median",
+    "fed_avg_trimmed_mean",
+    "fed_avg_geometric_median",
+    "fed_avg_clipping",
+    "fed_avg_rejecting",
 )
 # Whose institutions keep state between rounds.
 STATEFUL_METHODS = ("scaffold", "fed_per")
+# Whose rounds have no institutions as clients: settings of these leave them alone.
+REFERENCES = ("local", "centralized", "gradient_boosting")
+# Variants of FedAvg, which institutions may be hostile in.
+UNDER_ATTACK = (
+    "fed_avg",
+    "fed_avgm",
+    "fed_adagrad",
+    "fed_adam",
+    "fed_yogi",
+    "fed_avg_median",
+    "fed_avg_trimmed_mean",
+    "fed_avg_geometric_median",
+    "fed_avg_clipping",
+    "fed_avg_rejecting",
+)
+# Whose rounds may be of some of the institutions.
+WITH_COHORTS = (*UNDER_ATTACK, "fed_sgd", "fed_prox", "scaffold")
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "yogi")
 LEARNING_RATES = ("client", "server")
 Config = TypeVar("Config", bound="StudyConfig")
@@ -79,6 +103,8 @@ class TrainingConfig:
         fed_sgd_patience: The same for FedSGD, whose rounds are single steps.
         fed_sgd_validate_every: FedSGD rounds from one validation to the next.
         personalization: Of methods that end in a model for each institution.
+        participation: Who takes part in a round of training.
+        robustness: Of aggregation, and who is hostile in simulation.
     """
 
     hidden_units: tuple[int, ...] = (32, 16)
@@ -104,6 +130,8 @@ class TrainingConfig:
     personalization: PersonalizationConfig = dataclasses.field(
         default_factory=PersonalizationConfig
     )
+    participation: ParticipationConfig = EVERYONE
+    robustness: RobustnessConfig = NOBODY_HOSTILE
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
@@ -153,8 +181,9 @@ class TrainingConfig:
             methods: Names from `METHODS`.
 
         Raises:
-            ValueError: If SCAFFOLD is to have another local optimizer than SGD, or
-                FedPer more local layers than there are.
+            ValueError: If SCAFFOLD is to have another local optimizer than SGD, FedPer
+                more local layers than there are, or a method cohorts or an attack that
+                it has no room for.
         """
         layers = len(self.hidden_units) + 1
         if "fed_per" in methods and self.personalization.local_layers > layers:
@@ -167,7 +196,42 @@ class TrainingConfig:
                 "`client_optimizer` must be sgd for scaffold, whose variates are means "
                 f"of gradients; got {self.client_optimizer!r}."
             )
+        rooms = {
+            "participation": (self.participation.everyone, WITH_COHORTS),
+            "attack": (self.robustness.attack == NO_ATTACK, UNDER_ATTACK),
+        }
+        for setting, (unused, allowed) in rooms.items():
+            unfit = set(methods).difference(allowed, REFERENCES)
+            if not unused and unfit:
+                raise ValueError(
+                    f"`methods` with {setting} settings must be of "
+                    f"{', '.join((*allowed, *REFERENCES))}; got {sorted(unfit)}."
+                )
 
+    def check_institutions(self, names: Sequence[str]) -> None:
+        """Refuses settings that these institutions can't satisfy.
+
+        Args:
+            names: Of all that train.
+
+        Raises:
+            ValueError: If the hostile one isn't among them, or if there are fewer than
+                a round is to have.
+        """
+        if self.robustness.attack != NO_ATTACK:
+            checks.check_one_of(
+                "hostile_institution", self.robustness.hostile_institution, names
+            )
+        for name in ("cohort_size", "min_cohort"):
+            asked = getattr(self.participation, name)
+            if asked is not None:
+                checks.check_in_range(name, asked, 1, len(names))
+
+
+_NESTED: Mapping[str, type] = {
+    "participation": ParticipationConfig,
+    "robustness": RobustnessConfig,
+}
 
 TASK_TRAINING: Mapping[str, TrainingConfig] = MappingProxyType(
     {
@@ -241,6 +305,9 @@ class StudyConfig:
         training["personalization"] = PersonalizationConfig.from_mapping(
             training.get("personalization", {})
         )
+        # Records of an earlier version have none of these.
+        for name, nested in _NESTED.items():
+            training[name] = nested(**training.get(name, {}))
         return cls(
             training=TrainingConfig(**training),
             seeds=tuple(values.pop("seeds")),

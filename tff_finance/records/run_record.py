@@ -100,13 +100,14 @@ class CurveRow:
         model: "global", or the institution whose model it is.
         round: Counted from 1.
         training_loss: Mean over the round's rows; None if it isn't given away, as by
-            private training.
+            private training, or if nobody's update counts.
         validation_loss: Mean over validation rows; None if not validated.
         validation_accuracy: Share of validation rows judged rightly, or None.
         non_finite_updates: Institutions whose update was left out of the round.
         client_learning_rate: That the round was run with; None if it isn't known or
             there is none.
         server_learning_rate: Likewise.
+        rejected_updates: Institutions whose update the aggregator left out.
     """
 
     seed: int
@@ -119,6 +120,7 @@ class CurveRow:
     non_finite_updates: int = 0
     client_learning_rate: float | None = None
     server_learning_rate: float | None = None
+    rejected_updates: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,7 +134,8 @@ class RunRow:
         rounds: Rounds (references: epochs; boosting: trees) that were run.
         exchanges: Rounds in which something went between server and institutions.
         best_round: The one whose weights were kept.
-        stopped_by: "patience"; "max_rounds" if it was still improving.
+        stopped_by: "patience"; "max_rounds" if it was still improving; "diverged" if
+            an attack ended it.
         seconds: Wall time of training.
         bytes_down: From server to institutions, all rounds.
         bytes_up: From institutions to server, all rounds.
@@ -140,6 +143,8 @@ class RunRow:
             not in `bytes_down`.
         validation_bytes_up: The same, not in `bytes_up`.
         source: Where the byte counts come from.
+        dropouts: Institutions that got the model and sent no update, all rounds.
+        skipped_rounds: Rounds in which too few took part for the model to move.
     """
 
     seed: int
@@ -155,6 +160,8 @@ class RunRow:
     validation_bytes_down: int
     validation_bytes_up: int
     source: str
+    dropouts: int = 0
+    skipped_rounds: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

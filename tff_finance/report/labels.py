@@ -20,6 +20,11 @@ METHODS = {
     "fine_tuned": mark("Together, then tuned at each bank"),
     "fed_per": mark("Together, own heads: FedPer"),
     "fed_md": mark("Together by predictions: FedMD"),
+    "fed_avg_median": mark("Together: median"),
+    "fed_avg_trimmed_mean": mark("Together: trimmed mean"),
+    "fed_avg_geometric_median": mark("Together: geometric median"),
+    "fed_avg_clipping": mark("Together: clipping and zeroing"),
+    "fed_avg_rejecting": mark("Together: rejecting"),
 }
 
 # Proper names: the same in every language.
@@ -35,6 +40,11 @@ _ALGORITHMS = {
     "fine_tuned": "FedAvg, fine-tuned",
     "fed_per": "FedPer",
     "fed_md": "FedMD",
+    "fed_avg_median": "FedAvg with the median",
+    "fed_avg_trimmed_mean": "FedAvg with the trimmed mean",
+    "fed_avg_geometric_median": "FedAvg with the geometric median",
+    "fed_avg_clipping": "FedAvg with clipping and zeroing",
+    "fed_avg_rejecting": "FedAvg with rejection",
 }
 
 _METRICS = {
@@ -132,6 +142,17 @@ _SETTINGS = {
     "training.personalization.fed_md_revisit_epochs": mark(
         "Epochs of FedMD over own rows, each round"
     ),
+    "training.participation.cohort_size": mark("Institutions of a round"),
+    "training.participation.participation_rate": mark("Probability of taking part"),
+    "training.participation.dropout_rate": mark("Probability of dropping out"),
+    "training.participation.min_cohort": mark("Least institutions of a round"),
+    "training.robustness.trimmed_share": mark("Share trimmed from either side"),
+    "training.robustness.rejection_multiple": mark(
+        "Median norms above which updates are rejected"
+    ),
+    "training.robustness.attack": mark("Simulated attack"),
+    "training.robustness.attack_factor": mark("Factor of the attack"),
+    "training.robustness.hostile_institution": mark("Hostile institution"),
     "runtime": mark("Where computations ran"),
     "task": mark("Task"),
     "dataset": mark("Table"),

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +12,28 @@ from tff_finance.institutions.examples import GroupStore
 
 ClientDataOfRound = Callable[[int], Sequence[tf.data.Dataset]]
 """From the round's number, counted from 0, to its clients' data."""
+
+
+# Keeps the draws of different samplers apart. Not 0, which a seed's sequence may end
+# in without being another one.
+_POISSON = 1
+
+
+class Cohorts(Protocol):
+    """Who takes part, by round."""
+
+    @property
+    def population(self) -> int:
+        """Number of institutions."""
+        ...
+
+    def members(self, round_number: int) -> list[int]:
+        """Ascending numbers of the institutions, from 0; may be empty."""
+        ...
+
+    def to_mapping(self) -> dict[str, Any]:
+        """What privacy accounting must know of the sampling, for records."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,9 +70,46 @@ class UniformCohorts:
         )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PoissonCohorts:
+    """Cohorts that every institution joins with the same probability, by itself.
+
+    So cohorts differ in size, and may be empty. It is the sampling that accountants
+    know best (`privacy.mechanisms.PoissonSampledGaussian`): whether one institution
+    joins says nothing of another one. That it makes a release more private holds
+    towards those who don't know the seed.
+
+    Attributes:
+        population: Number of institutions.
+        sampling_probability: Of each institution in a round.
+        seed: Of the draws.
+    """
+
+    population: int
+    sampling_probability: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Refuses an empty population and what is no probability above 0."""
+        checks.check_at_least("population", self.population, 1)
+        checks.check_positive("sampling_probability", self.sampling_probability)
+        checks.check_in_range("sampling_probability", self.sampling_probability, 0, 1)
+        checks.check_at_least("seed", self.seed, 0)
+
+    def members(self, round_number: int) -> list[int]:
+        """Ascending numbers of the institutions, from 0; may be empty."""
+        rng = np.random.default_rng([self.seed, round_number, _POISSON])
+        joins = rng.random(self.population) < self.sampling_probability
+        return np.flatnonzero(joins).tolist()
+
+    def to_mapping(self) -> dict[str, Any]:
+        """What privacy accounting must know of the sampling, for records."""
+        return {"sampling": "Poisson"} | dataclasses.asdict(self)
+
+
 def cohort_data(
     datasets: Sequence[tf.data.Dataset],
-    cohorts: UniformCohorts,
+    cohorts: Cohorts,
     *,
     store: GroupStore | None = None,
     group_size: int = 1,

@@ -5,7 +5,7 @@ import dataclasses
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -27,6 +27,8 @@ from tff_finance.training.progress import (
 )
 from tff_finance.training.releases import ReleaseManager, Releases
 
+_DIVERGED = "diverged"
+
 Validate = Callable[[ModelWeights], ValidationResult]
 
 
@@ -38,7 +40,8 @@ class Trained:
         weights: Of the round with the smallest validation loss.
         best_round: That round, counted from 1.
         rounds: Rounds run.
-        stopped_by: "patience", or "max_rounds" if it was still improving.
+        stopped_by: "patience", or "max_rounds" if it was still improving, or
+            "diverged".
         curve: One point per round.
         seconds: Wall time; of a resumed run, with that before its checkpoint.
     """
@@ -77,7 +80,8 @@ def train(
     Args:
         process: Its hyperparameters have `client_work.seed`.
         client_data: One dataset per institution, the same in every round; or the
-            datasets of a round by its number, as `cohorts.cohort_data` gives them.
+            datasets of a round by its number, as `cohorts.cohort_data` gives them. A
+            round may have none: then nothing but its number moves.
         initial_weights: Where training begins.
         seed: Orders the batches.
         validate: Judges global weights on validation rows.
@@ -95,7 +99,7 @@ def train(
         ran before this one was killed on the way.
 
     Raises:
-        TrainingDivergedError: If a loss is not finite.
+        TrainingDivergedError: If a loss is not finite, unless `stopping` ends with it.
         CheckpointError: If a checkpoint can't be written or read, or isn't one
             of this run.
         ReleaseError: If metrics can't be released.
@@ -134,8 +138,19 @@ def train(
             if stopping.validates(number):
                 weights = process.get_model_weights(output.state)
                 validation = validate(weights)
-            point = _curve_point(number, output.metrics, validation, rates)
-            _check_finite(point, label)
+            point = _curve_point(
+                number,
+                output.metrics,
+                validation,
+                rates,
+                training_loss=_training_loss(
+                    output.metrics, data, sampled=callable(client_data)
+                ),
+            )
+            if not _is_finite(point):
+                # Nothing of this round is kept, so that a resumed run ends here too.
+                stopped_by = _diverged(point, stopping, label)
+                break
             progress.add(point, weights)
             progress.state = rates.after(point, progress.state)
             progress.seconds = time.monotonic() - start
@@ -148,7 +163,8 @@ def train(
                 releases.finish()
                 keeper.save(progress)
         releases.finish()
-        keeper.finish(progress)
+        if stopped_by != _DIVERGED:
+            keeper.finish(progress)
     return Trained(
         weights=progress.best_weights,
         best_round=progress.best.round if progress.best else 0,
@@ -173,27 +189,57 @@ def _curve_point(
     metrics: Any,
     validation: ValidationResult | None,
     rates: LearningRates,
+    *,
+    training_loss: float | None,
 ) -> CurvePoint:
-    work = metrics.get("client_work", metrics)
+    work, aggregator = metrics.get("client_work", metrics), metrics.get("aggregator")
+    rejected = 0
+    if isinstance(aggregator, Mapping):
+        rejected = int(aggregator.get("rejected_updates", 0))
     return CurvePoint(
         round=number,
-        training_loss=float(work["loss"]),
+        training_loss=training_loss,
         validation_loss=validation.loss if validation else None,
         validation_accuracy=validation.accuracy if validation else None,
         non_finite_updates=int(work.get("non_finite_updates", 0)),
         client_learning_rate=rates.of("client"),
         server_learning_rate=rates.of("server"),
+        rejected_updates=rejected,
     )
 
 
-def _check_finite(point: CurvePoint, label: str) -> None:
-    losses = (point.training_loss, point.validation_loss or 0.0)
-    if not all(math.isfinite(loss) for loss in losses):
-        raise TrainingDivergedError(
-            f"{label}: loss is not finite after round {point.round} (training "
-            f"{point.training_loss}, validation {point.validation_loss}): use a "
-            "smaller learning rate."
-        )
+def _training_loss(metrics: Any, data: Sequence[Any], *, sampled: bool) -> float | None:
+    """The round's loss; None if no update of a sampled cohort counts.
+
+    Where all institutions take part, that nobody's update is finite means that
+    training diverges; a cohort may consist of the one that is broken.
+
+    Returns:
+        The mean over rows, in nats.
+    """
+    work = metrics.get("client_work", metrics)
+    if sampled:
+        broken = work.get("non_finite_updates", 0)
+        nobody = broken == work.get("num_institutions", len(data))
+        if not data or nobody or not work.get("num_examples", 1):
+            return None
+    return float(work["loss"])
+
+
+def _is_finite(point: CurvePoint) -> bool:
+    losses = (point.training_loss or 0.0, point.validation_loss or 0.0)
+    return all(math.isfinite(loss) for loss in losses)
+
+
+def _diverged(point: CurvePoint, stopping: StoppingRule, label: str) -> str:
+    """Why training stops; an error if that is no end that was asked for."""
+    if stopping.ends_at_divergence:
+        return _DIVERGED
+    raise TrainingDivergedError(
+        f"{label}: loss is not finite after round {point.round} (training "
+        f"{point.training_loss}, validation {point.validation_loss}): use a "
+        "smaller learning rate."
+    )
 
 
 def _released(point: CurvePoint) -> collections.OrderedDict[str, float]:

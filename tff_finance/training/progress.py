@@ -18,22 +18,24 @@ class CurvePoint:
 
     Attributes:
         round: Counted from 1.
-        training_loss: Mean over the round's rows, in nats.
+        training_loss: Mean over the round's rows, in nats; None if nobody's counted.
         validation_loss: Mean over validation rows, in nats; None in a round
             that was not validated.
         validation_accuracy: Share of validation rows judged rightly, or None.
         non_finite_updates: Institutions whose update was left out of the round.
         client_learning_rate: That the round was run with; None if there is none.
         server_learning_rate: Likewise.
+        rejected_updates: Institutions whose update the aggregator left out.
     """
 
     round: int
-    training_loss: float
+    training_loss: float | None
     validation_loss: float | None
     validation_accuracy: float | None
     non_finite_updates: int
     client_learning_rate: float | None = None
     server_learning_rate: float | None = None
+    rejected_updates: int = 0
 
 
 _COLUMNS = len(dataclasses.fields(CurvePoint))
@@ -47,11 +49,14 @@ class StoppingRule:
         max_rounds: Most rounds.
         patience: Rounds without a better validation loss.
         validate_every: Rounds between two validations.
+        ends_at_divergence: Whether a loss that isn't finite ends training, with the
+            best weights before it, instead of being an error.
     """
 
     max_rounds: int
     patience: int
     validate_every: int = 1
+    ends_at_divergence: bool = False
 
     def __post_init__(self) -> None:
         """Refuses numbers below 1."""
@@ -147,15 +152,16 @@ class Progress:
             seconds=float(seconds),
         )
         for number, loss, validation_loss, accuracy, *others in curve.tolist():
-            non_finite, client_rate, server_rate = others
+            non_finite, client_rate, server_rate, rejected = others
             point = CurvePoint(
                 round=int(number),
-                training_loss=loss,
+                training_loss=_none_if_nan(loss),
                 validation_loss=_none_if_nan(validation_loss),
                 validation_accuracy=_none_if_nan(accuracy),
                 non_finite_updates=int(non_finite),
                 client_learning_rate=_none_if_nan(client_rate),
                 server_learning_rate=_none_if_nan(server_rate),
+                rejected_updates=int(rejected),
             )
             validated = point.validation_loss is not None
             progress.add(point, best_weights if validated else None)

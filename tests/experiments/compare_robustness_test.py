@@ -1,0 +1,66 @@
+"""The binary that compares aggregations under attack, at its smallest."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.compare_robustness", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize(
+    ("flag", "named"),
+    [
+        ("--hostile_institution=bank_z", "must be one of bank_a, bank_b"),
+        ("--trimmed_share=0.5", "`trimmed_share` must be at least 0 and below 0.5"),
+        ("--attack_factor=0", "`attack_factor` must be positive"),
+        ("--heterogeneity=2", "`heterogeneity` must be between"),
+        ("--attacks=none,magic", "`attack` must be one of none, sign_flip"),
+        ("--methods=fed_magic", "`methods` must be one of"),
+    ],
+)
+def test_flags_that_make_no_sense_get_one_line_and_exit_code_2(tmp_path, flag, named):
+    result = run(f"--output_dir={tmp_path / 'out'}", flag)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert named in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_attack_meets_every_aggregation(tmp_path):
+    result = run(
+        f"--output_dir={tmp_path}",
+        "--seeds=1",
+        "--rounds=2",
+        "--attacks=none,scale",
+        "--methods=fed_avg,fed_avg_rejecting",
+    )
+    assert result.returncode == 0, result.stderr
+    found = json.loads((tmp_path / "robustness.json").read_text())
+    assert list(found["attacks"]) == ["none", "scale"]
+    for attack, methods in found["attacks"].items():
+        assert list(methods) == found["config"]["methods"]
+        for method, values in methods.items():
+            assert f"{100 * values['accuracy']['mean']:.1f}" in result.stdout
+            # The first round of it measures all five, the second knows who explodes.
+            expected = 5 + (attack != "none") if method == "fed_avg_rejecting" else 0
+            assert values["rejected_updates"] == expected
+        summary = json.loads((tmp_path / attack / "summary.json").read_text())
+        assert summary["config"]["training"]["robustness"]["attack"] == attack
+    assert (tmp_path / "robustness.png").stat().st_size > 10_000
