@@ -4,6 +4,7 @@ Works on one dense element per institution instead of `tf.data` batches, which
 is several times faster for tables; see `institutions/examples.py`.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import tensorflow as tf
@@ -42,6 +43,8 @@ def build_local_epochs_work(
     local_rule: LocalRule | None = None,
     state_files: InstitutionStateFiles | None = None,
     store: ExampleStore | None = None,
+    around: Callable[[process.UpdateInstitution], process.UpdateInstitution]
+    | None = None,
 ) -> tff.learning.templates.ClientWorkProcess:
     """Builds client work that returns each institution's weight delta.
 
@@ -64,6 +67,7 @@ def build_local_epochs_work(
         local_rule: Defaults to plain steps.
         state_files: Where the rule's state lies; needed if it keeps any.
         store: How clients get at their rows; defaults to `InMemory`.
+        around: Wraps what an institution does, such as to let it start elsewhere.
 
     Returns:
         The client work.
@@ -147,7 +151,8 @@ def build_local_epochs_work(
         return result
 
     # Members whose noise is drawn before their steps train one after the other.
-    one_by_one = rule_spec or shared_spec or isinstance(batches, PoissonBatches)
+    noise_first = isinstance(batches, PoissonBatches)
+    one_by_one = rule_spec or shared_spec or around or noise_first
 
     @tf.function
     def train_group(server_state: Any, weights: ModelWeights, group: Any) -> Any:
@@ -180,7 +185,7 @@ def build_local_epochs_work(
         optimizer.get_hparams(optimizer.initialize(spec)), shared_spec
     )
     client_update = process.build_client_update(
-        train,
+        around(train) if around else train,
         state_type=initial_state.type_signature.result,
         model=model,
         store=store,

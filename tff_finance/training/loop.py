@@ -26,6 +26,7 @@ from tff_finance.training.progress import (
     StoppingRule,
 )
 from tff_finance.training.releases import ReleaseManager, Releases
+from tff_finance.training.rounds import Rounds, RoundTiming, rounds_of
 
 Validate = Callable[[ModelWeights], ValidationResult]
 
@@ -38,7 +39,8 @@ class Trained:
         weights: Of the round with the smallest validation loss.
         best_round: That round, counted from 1.
         rounds: Rounds run.
-        stopped_by: "patience", or "max_rounds" if it was still improving.
+        stopped_by: "patience", or "max_rounds" or "max_simulated_seconds" if it was
+            still improving.
         curve: One point per round.
         seconds: Wall time; of a resumed run, with that before its checkpoint.
     """
@@ -57,7 +59,7 @@ class TrainingDivergedError(checks.RunFailedError):
 
 def train(
     process: tff.learning.templates.LearningProcess,
-    client_data: Sequence[tf.data.Dataset] | ClientDataOfRound,
+    client_data: Rounds | Sequence[tf.data.Dataset] | ClientDataOfRound,
     *,
     initial_weights: ModelWeights,
     seed: int,
@@ -77,7 +79,8 @@ def train(
     Args:
         process: Its hyperparameters have `client_work.seed`.
         client_data: One dataset per institution, the same in every round; or the
-            datasets of a round by its number, as `cohorts.cohort_data` gives them.
+            datasets of a round by its number, as `cohorts.cohort_data` gives them;
+            or rounds on a simulated clock.
         initial_weights: Where training begins.
         seed: Orders the batches.
         validate: Judges global weights on validation rows.
@@ -100,16 +103,22 @@ def train(
             of this run.
         ReleaseError: If metrics can't be released.
         ValueError: If there are two `plateaus` for a rate, or one for a rate that
-            the process doesn't have.
+            the process doesn't have; if time is limited without a clock, or so that
+            no round ends in time.
     """
     keeper = Keeper(checkpoints=checkpoints, institution_state=institution_state)
+    rounds = rounds_of(client_data)
     progress = keeper.begin(
         Progress(
             seed=seed,
             state=_initial_state(process, initial_weights, seed),
             best_weights=initial_weights,
+            kept_rounds=rounds.kept(),
         )
     )
+    rounds.go_on(progress.round, progress.kept_rounds)
+    if not progress.round:
+        _check_time(stopping, rounds.timing(0))
     rates = LearningRates(process, plateaus, state=progress.state, curve=progress.curve)
     if progress.round:
         tqdm.tqdm.write(f"{label}: goes on after round {progress.round}", sys.stderr)
@@ -125,20 +134,28 @@ def train(
             unit="round",
         ) as bar,
     ):
-        while (stopped_by := progress.stopped_by(stopping)) is None:
+        while (
+            stopped_by := progress.stopped_by(
+                stopping, rounds.timing(progress.round).simulated_seconds
+            )
+        ) is None:
             number = progress.round + 1
-            data = client_data(progress.round) if callable(client_data) else client_data
+            timing = rounds.timing(progress.round)
+            data = rounds.client_data(
+                progress.round, lambda: process.get_model_weights(progress.state)
+            )
             output = process.next(progress.state, data)
             progress.state = output.state
             weights = validation = None
             if stopping.validates(number):
                 weights = process.get_model_weights(output.state)
                 validation = validate(weights)
-            point = _curve_point(number, output.metrics, validation, rates)
+            point = _curve_point(number, output.metrics, validation, rates, timing)
             _check_finite(point, label)
             progress.add(point, weights)
             progress.state = rates.after(point, progress.state)
             progress.seconds = time.monotonic() - start
+            progress.kept_rounds = rounds.kept()
             bar.update()
             if validation:
                 bar.set_postfix(loss=f"{validation.loss:.4f}")
@@ -168,11 +185,26 @@ def _initial_state(
     return process.set_hparams(state, hparams)
 
 
+def _check_time(stopping: StoppingRule, first: RoundTiming) -> None:
+    limit, ends_at = stopping.max_simulated_seconds, first.simulated_seconds
+    if limit is not None and ends_at is None:
+        raise ValueError(
+            f"`stopping` limits simulated time, to {limit:g} s, but there is no "
+            "simulated clock: leave out `max_simulated_seconds`."
+        )
+    if not stopping.allows(ends_at):
+        raise ValueError(
+            f"`max_simulated_seconds` must leave time for a round: the first ends "
+            f"after {ends_at:g} s, got {limit:g}."
+        )
+
+
 def _curve_point(
     number: int,
     metrics: Any,
     validation: ValidationResult | None,
     rates: LearningRates,
+    timing: RoundTiming,
 ) -> CurvePoint:
     work = metrics.get("client_work", metrics)
     return CurvePoint(
@@ -183,6 +215,7 @@ def _curve_point(
         non_finite_updates=int(work.get("non_finite_updates", 0)),
         client_learning_rate=rates.of("client"),
         server_learning_rate=rates.of("server"),
+        **dataclasses.asdict(timing),
     )
 
 
