@@ -16,12 +16,14 @@ from tff_finance.aggregation.sparse_sum import SparseSumFactory
 from tff_finance.aggregation.stochastic_quantization import build_quantized_mean
 from tff_finance.aggregation.tff_quantization import build_tff_quantized_mean
 from tff_finance.algorithms.fed_avg import build_fed_avg
+from tff_finance.algorithms.fed_buff import build_fed_buff
 from tff_finance.algorithms.fed_per import build_fed_per
 from tff_finance.algorithms.fed_prox import build_fed_prox
 from tff_finance.algorithms.fed_sgd import build_fed_sgd
 from tff_finance.algorithms.scaffold import build_scaffold
 from tff_finance.algorithms.server_optimizers import build_server_optimizer
 from tff_finance.algorithms.single_site import build_single_site
+from tff_finance.client_work.arrivals import ArrivalStore
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.client_work.error_feedback import build_top_k
 from tff_finance.institutions.examples import InMemory, dense_examples
@@ -91,6 +93,9 @@ BUILDERS = {
         state_files=files,
         store=store,
     ),
+    "fed_buff": lambda model, store, files: build_fed_buff(
+        model, client_optimizer=sgd(0.3), batches=BATCHES, store=store
+    ),
     "fed_sgd": lambda model, store, files: build_fed_sgd(
         model, server_optimizer=sgd(0.5, momentum=0.5), store=store
     ),
@@ -124,6 +129,7 @@ class Case:
         self.files = InstitutionStateFiles(str(folder / "institution_state"))
         self.process = BUILDERS[name](model, store, self.files)
         self.store, self.model = store, model
+        self.arrivals = ArrivalStore(model, store) if name == "fed_buff" else None
         self.tables = dict(itertools.islice(tables.items(), self.most_clients(name)))
         self.context = InProcessContext(Refusing())
 
@@ -149,10 +155,24 @@ class Case:
         """States after each round, from the beginning or `state`; last metrics."""
         states, metrics = [self.begin() if state is None else state], None
         for _ in range(number):
-            output = self.process.next(states[-1], data)
+            output = self.process.next(states[-1], self.arriving(states[-1], data))
             states.append(output.state)
             metrics = output.metrics.get("client_work", output.metrics)
         return states, metrics
+
+    def arriving(self, state, data):
+        """The data as the process takes it: of FedBuff, from two rounds ago."""
+        if not self.arrivals:
+            return data
+        return [
+            self.arrivals.arrival(
+                rows,
+                start_weights=self.process.get_model_weights(state).trainable,
+                staleness=2,
+                local_round=int(state.client_work["round"]),
+            )
+            for rows in data
+        ]
 
     def in_process(self):
         return installed(self.context)

@@ -19,6 +19,10 @@ def point(number, validation_loss, training_loss=0.1 + 0.2):
         non_finite_updates=number % 3,
         client_learning_rate=0.3 / number,
         server_learning_rate=None if number % 2 else 1.0,
+        simulated_seconds=None if number % 2 else 1.5 * number,
+        mean_staleness=None if number % 2 else number / 3,
+        late_updates=None if number % 2 else number,
+        lost_updates=None if number % 2 else 0,
     )
 
 
@@ -37,14 +41,18 @@ def test_comes_back_from_arrays(validation_losses):
     # Python's numbers, to the last digit.
     assert after == before
     assert all(isinstance(p.round, int) for p in after.curve)
-    for array in (arrays[0], *arrays[3:]):
+    for array in (arrays[0], *arrays[3:5]):
         assert isinstance(array, np.ndarray)
 
 
 def test_a_curve_of_other_columns_is_refused():
-    seed, state, weights, curve, seconds = progress_of([1.0, 2.0]).to_arrays()
-    with pytest.raises(ValueError, match=r"curve must be \[rounds, 8\], got \[2, 5\]"):
-        Progress.from_arrays((seed, state, weights, curve[:, :5], seconds))
+    before, curve, after = _around_curve(progress_of([1.0, 2.0]).to_arrays())
+    with pytest.raises(ValueError, match=r"be \[rounds, \d+\], got \[2, 5\]"):
+        Progress.from_arrays((*before, curve[:, :5], *after))
+
+
+def _around_curve(arrays):
+    return arrays[:3], arrays[3], arrays[4:]
 
 
 @given(st.lists(losses, min_size=1, max_size=20))
@@ -75,3 +83,12 @@ def test_the_best_round_is_the_first_of_the_smallest(validation_losses):
 def test_reason_to_stop(validation_losses, stopped_by):
     rule = StoppingRule(max_rounds=5, patience=2)
     assert progress_of(validation_losses).stopped_by(rule) == stopped_by
+    limited = StoppingRule(max_rounds=5, patience=2, max_simulated_seconds=7.5)
+    progress = progress_of(validation_losses)
+    assert progress.stopped_by(limited, 7.5) == stopped_by
+    assert progress.stopped_by(limited, 7.6) == (stopped_by or "max_simulated_seconds")
+
+
+def test_time_to_spend_is_positive():
+    with pytest.raises(ValueError, match="`max_simulated_seconds` must be positive"):
+        StoppingRule(max_rounds=5, patience=2, max_simulated_seconds=0)

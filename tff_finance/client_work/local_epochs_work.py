@@ -4,6 +4,7 @@ Works on one dense element per institution instead of `tf.data` batches, which
 is several times faster for tables; see `institutions/examples.py`.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import tensorflow as tf
@@ -44,6 +45,8 @@ def build_local_epochs_work(
     update_rule: UpdateRule | None = None,
     state_files: InstitutionStateFiles | None = None,
     store: ExampleStore | None = None,
+    around: Callable[[process.UpdateInstitution], process.UpdateInstitution]
+    | None = None,
 ) -> tff.learning.templates.ClientWorkProcess:
     """Builds client work that returns each institution's weight delta.
 
@@ -67,6 +70,7 @@ def build_local_epochs_work(
         update_rule: What of the update leaves the institution; defaults to all.
         state_files: Where the rules' state lies; needed if they keep any.
         store: How clients get at their rows; defaults to `InMemory`.
+        around: Wraps what an institution does, such as to let it start elsewhere.
 
     Returns:
         The client work.
@@ -158,8 +162,8 @@ def build_local_epochs_work(
         return result
 
     # Members whose noise is drawn before their steps train one after the other.
-    keeps_or_shares = state_spec or shared_spec or update_rule is not None
-    one_by_one = keeps_or_shares or isinstance(batches, PoissonBatches)
+    changed = state_spec or shared_spec or around or update_rule is not None
+    one_by_one = changed or isinstance(batches, PoissonBatches)
 
     @tf.function
     def train_group(server_state: Any, weights: ModelWeights, group: Any) -> Any:
@@ -192,7 +196,7 @@ def build_local_epochs_work(
         optimizer.get_hparams(optimizer.initialize(spec)), shared_spec
     )
     client_update = process.build_client_update(
-        train,
+        around(train) if around else train,
         state_type=initial_state.type_signature.result,
         model=model,
         store=store,

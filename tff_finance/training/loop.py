@@ -26,6 +26,7 @@ from tff_finance.training.progress import (
     StoppingRule,
 )
 from tff_finance.training.releases import ReleaseManager, Releases
+from tff_finance.training.rounds import Rounds, RoundTiming, rounds_of
 
 _DIVERGED = "diverged"
 
@@ -40,8 +41,8 @@ class Trained:
         weights: Of the round with the smallest validation loss.
         best_round: That round, counted from 1.
         rounds: Rounds run.
-        stopped_by: "patience", or "max_rounds" if it was still improving, or
-            "diverged".
+        stopped_by: "patience", or "max_rounds" or "max_simulated_seconds" if it was
+            still improving, or "diverged".
         curve: One point per round.
         seconds: Wall time; of a resumed run, with that before its checkpoint.
     """
@@ -60,7 +61,7 @@ class TrainingDivergedError(checks.RunFailedError):
 
 def train(
     process: tff.learning.templates.LearningProcess,
-    client_data: Sequence[tf.data.Dataset] | ClientDataOfRound,
+    client_data: Rounds | Sequence[tf.data.Dataset] | ClientDataOfRound,
     *,
     initial_weights: ModelWeights,
     seed: int,
@@ -80,8 +81,9 @@ def train(
     Args:
         process: Its hyperparameters have `client_work.seed`.
         client_data: One dataset per institution, the same in every round; or the
-            datasets of a round by its number, as `cohorts.cohort_data` gives them. A
-            round may have none: then nothing but its number moves.
+            datasets of a round by its number, as `cohorts.cohort_data` gives them;
+            or rounds on a simulated clock. A round may have no data: then nothing
+            but its number moves.
         initial_weights: Where training begins.
         seed: Orders the batches.
         validate: Judges global weights on validation rows.
@@ -104,16 +106,22 @@ def train(
             of this run.
         ReleaseError: If metrics can't be released.
         ValueError: If there are two `plateaus` for a rate, or one for a rate that
-            the process doesn't have.
+            the process doesn't have; if time is limited without a clock, or so that
+            no round ends in time.
     """
     keeper = Keeper(checkpoints=checkpoints, institution_state=institution_state)
+    rounds = rounds_of(client_data)
     progress = keeper.begin(
         Progress(
             seed=seed,
             state=_initial_state(process, initial_weights, seed),
             best_weights=initial_weights,
+            kept_rounds=rounds.kept(),
         )
     )
+    rounds.go_on(progress.round, progress.kept_rounds)
+    if not progress.round:
+        _check_time(stopping, rounds.timing(0))
     rates = LearningRates(process, plateaus, state=progress.state, curve=progress.curve)
     if progress.round:
         tqdm.tqdm.write(f"{label}: goes on after round {progress.round}", sys.stderr)
@@ -129,9 +137,16 @@ def train(
             unit="round",
         ) as bar,
     ):
-        while (stopped_by := progress.stopped_by(stopping)) is None:
+        while (
+            stopped_by := progress.stopped_by(
+                stopping, rounds.timing(progress.round).simulated_seconds
+            )
+        ) is None:
             number = progress.round + 1
-            data = client_data(progress.round) if callable(client_data) else client_data
+            timing = rounds.timing(progress.round)
+            data = rounds.client_data(
+                progress.round, lambda: process.get_model_weights(progress.state)
+            )
             output = process.next(progress.state, data)
             progress.state = output.state
             weights = validation = None
@@ -144,8 +159,9 @@ def train(
                 validation,
                 rates,
                 training_loss=_training_loss(
-                    output.metrics, data, sampled=callable(client_data)
+                    output.metrics, data, sampled=rounds.sampled
                 ),
+                timing=timing,
             )
             if not _is_finite(point):
                 # Nothing of this round is kept, so that a resumed run ends here too.
@@ -154,6 +170,7 @@ def train(
             progress.add(point, weights)
             progress.state = rates.after(point, progress.state)
             progress.seconds = time.monotonic() - start
+            progress.kept_rounds = rounds.kept()
             bar.update()
             if validation:
                 bar.set_postfix(loss=f"{validation.loss:.4f}")
@@ -184,6 +201,20 @@ def _initial_state(
     return process.set_hparams(state, hparams)
 
 
+def _check_time(stopping: StoppingRule, first: RoundTiming) -> None:
+    limit, ends_at = stopping.max_simulated_seconds, first.simulated_seconds
+    if limit is not None and ends_at is None:
+        raise ValueError(
+            f"`stopping` limits simulated time, to {limit:g} s, but there is no "
+            "simulated clock: leave out `max_simulated_seconds`."
+        )
+    if not stopping.allows(ends_at):
+        raise ValueError(
+            f"`max_simulated_seconds` must leave time for a round: the first ends "
+            f"after {ends_at:g} s, got {limit:g}."
+        )
+
+
 def _curve_point(
     number: int,
     metrics: Any,
@@ -191,6 +222,7 @@ def _curve_point(
     rates: LearningRates,
     *,
     training_loss: float | None,
+    timing: RoundTiming,
 ) -> CurvePoint:
     work, aggregator = metrics.get("client_work", metrics), metrics.get("aggregator")
     rejected = 0
@@ -205,6 +237,7 @@ def _curve_point(
         client_learning_rate=rates.of("client"),
         server_learning_rate=rates.of("server"),
         rejected_updates=rejected,
+        **dataclasses.asdict(timing),
     )
 
 

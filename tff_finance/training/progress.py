@@ -26,6 +26,11 @@ class CurvePoint:
         client_learning_rate: That the round was run with; None if there is none.
         server_learning_rate: Likewise.
         rejected_updates: Institutions whose update the aggregator left out.
+        simulated_seconds: When the round ended on a simulated clock; None if there
+            is no clock, as of all below.
+        mean_staleness: Of the round's updates, in rounds.
+        late_updates: Updates dropped since the last round, being too stale.
+        lost_updates: Local rounds that outages broke off since then.
     """
 
     round: int
@@ -36,6 +41,10 @@ class CurvePoint:
     client_learning_rate: float | None = None
     server_learning_rate: float | None = None
     rejected_updates: int = 0
+    simulated_seconds: float | None = None
+    mean_staleness: float | None = None
+    late_updates: int | None = None
+    lost_updates: int | None = None
 
 
 _COLUMNS = len(dataclasses.fields(CurvePoint))
@@ -51,17 +60,27 @@ class StoppingRule:
         validate_every: Rounds between two validations.
         ends_at_divergence: Whether a loss that isn't finite ends training, with the
             best weights before it, instead of being an error.
+        max_simulated_seconds: No round that would end later is run; None for no
+            limit. Needs a simulated clock.
     """
 
     max_rounds: int
     patience: int
     validate_every: int = 1
     ends_at_divergence: bool = False
+    max_simulated_seconds: float | None = None
 
     def __post_init__(self) -> None:
         """Refuses numbers below 1."""
         for name in ("max_rounds", "patience", "validate_every"):
             checks.check_at_least(name, getattr(self, name), 1)
+        if self.max_simulated_seconds is not None:
+            checks.check_positive("max_simulated_seconds", self.max_simulated_seconds)
+
+    def allows(self, simulated_seconds: float | None) -> bool:
+        """Whether a round may end at a time on the clock."""
+        limit = self.max_simulated_seconds
+        return limit is None or simulated_seconds is None or simulated_seconds <= limit
 
     def validates(self, round_number: int) -> bool:
         """Whether a round is validated: every so many, and the last."""
@@ -82,6 +101,7 @@ class Progress:
         curve: One point per round.
         seconds: Wall time, that of killed processes included up to their last
             checkpoint.
+        kept_rounds: What the rounds to come need of those before, in nested arrays.
     """
 
     seed: int
@@ -90,6 +110,7 @@ class Progress:
     best: CurvePoint | None = None
     curve: list[CurvePoint] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
+    kept_rounds: Any = ()
 
     @property
     def round(self) -> int:
@@ -104,13 +125,26 @@ class Progress:
         ):
             self.best, self.best_weights = point, weights
 
-    def stopped_by(self, stopping: StoppingRule) -> str | None:
-        """Why training is over: "patience" or "max_rounds"; None if it isn't."""
+    def stopped_by(
+        self, stopping: StoppingRule, next_ends_at: float | None = None
+    ) -> str | None:
+        """Why training is over, if it is.
+
+        Args:
+            stopping: The rule.
+            next_ends_at: Simulated seconds of the next round's end; None if there
+                is no clock.
+
+        Returns:
+            "patience", "max_rounds" or "max_simulated_seconds"; None to go on.
+        """
         if self.curve and self.curve[-1].validation_loss is not None:
             best_round = self.best.round if self.best else 0
             if self.round - best_round >= stopping.patience:
                 return "patience"
-        return "max_rounds" if self.round >= stopping.max_rounds else None
+        if self.round >= stopping.max_rounds:
+            return "max_rounds"
+        return None if stopping.allows(next_ends_at) else "max_simulated_seconds"
 
     def to_arrays(self) -> tuple[Any, ...]:
         """As nested arrays, which a program state manager takes."""
@@ -124,6 +158,7 @@ class Progress:
             self.best_weights,
             np.array(curve, np.float64).reshape(-1, _COLUMNS),
             np.array(self.seconds, np.float64),
+            self.kept_rounds,
         )
 
     @classmethod
@@ -139,7 +174,7 @@ class Progress:
         Raises:
             ValueError: If the curve has other columns than this version's.
         """
-        seed, state, best_weights, curve, seconds = arrays
+        seed, state, best_weights, curve, seconds, kept_rounds = arrays
         if curve.ndim != 2 or curve.shape[1] != _COLUMNS:  # noqa: PLR2004
             raise ValueError(
                 f"its curve must be [rounds, {_COLUMNS}], got {list(curve.shape)}, as "
@@ -150,9 +185,11 @@ class Progress:
             state=state,
             best_weights=best_weights,
             seconds=float(seconds),
+            kept_rounds=kept_rounds,
         )
         for number, loss, validation_loss, accuracy, *others in curve.tolist():
-            non_finite, client_rate, server_rate, rejected = others
+            non_finite, client_rate, server_rate, rejected, *timing = others
+            ends_at, staleness, late, lost = map(_none_if_nan, timing)
             point = CurvePoint(
                 round=int(number),
                 training_loss=_none_if_nan(loss),
@@ -162,6 +199,10 @@ class Progress:
                 client_learning_rate=_none_if_nan(client_rate),
                 server_learning_rate=_none_if_nan(server_rate),
                 rejected_updates=int(rejected),
+                simulated_seconds=ends_at,
+                mean_staleness=staleness,
+                late_updates=None if late is None else int(late),
+                lost_updates=None if lost is None else int(lost),
             )
             validated = point.validation_loss is not None
             progress.add(point, best_weights if validated else None)
