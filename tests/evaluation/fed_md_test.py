@@ -185,9 +185,7 @@ def test_boosting_digests_soft_labels(institutions):
 def test_boosting_of_one_class_says_so(institutions):
     own = institutions[0].train
     one = dict(own, y=np.ones_like(own["y"]))
-    with pytest.raises(
-        checks.RunFailedError, match="'bank_a' has rows of one class only"
-    ):
+    with pytest.raises(checks.RunFailedError, match="'bank_a' has rows of one class"):
         BoostingParticipant(one, own["x"], seed=1)
 
 
