@@ -7,6 +7,7 @@ import pytest
 from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from tff_finance import checks
 from tff_finance.evaluation.fed_md_participants import BoostingParticipant
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.institutions.examples import InMemory, dense_examples
@@ -184,7 +185,7 @@ def test_boosting_digests_soft_labels(institutions):
 def test_boosting_of_one_class_says_so(institutions):
     own = institutions[0].train
     one = dict(own, y=np.ones_like(own["y"]))
-    with pytest.raises(ValueError, match="'bank_a' has rows of one class only"):
+    with pytest.raises(checks.RunFailedError, match="'bank_a' has rows of one class"):
         BoostingParticipant(one, own["x"], seed=1)
 
 
@@ -193,5 +194,5 @@ def test_an_institution_without_validation_rows_is_refused(institutions):
     none = {k: v[:0] if k != "institution" else v for k, v in first.validation.items()}
     without = dataclasses.replace(first, validation=none)
     kinds = ("gradient_boosting",)
-    with pytest.raises(ValueError, match="'bank_a' has no validation rows"):
+    with pytest.raises(checks.RunFailedError, match="'bank_a' has no validation rows"):
         fit([without, *others], fed_md_models=kinds)

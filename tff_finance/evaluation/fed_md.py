@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow_federated as tff
 from scipy.special import expit
 
+from tff_finance import checks
 from tff_finance.algorithms.fed_md import consensus, sent_type
 from tff_finance.evaluation.fed_md_participants import (
     BoostingParticipant,
@@ -191,7 +192,7 @@ class _Best:
 
     def __init__(self, rows: Examples, scorer: Scorer) -> None:
         if not len(rows["x"]):
-            raise ValueError(
+            raise checks.RunFailedError(
                 f"{rows['institution'].item()!r} has no validation rows: the choice of "
                 "a round needs some."
             )

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
+from tff_finance import checks
 from tff_finance.algorithms.fed_md import digest_and_revisit
 from tff_finance.evaluation.methods import Learner, ModelWeights
 from tff_finance.evaluation.scorers import Scorer, boosting_scorer
@@ -109,11 +110,11 @@ class BoostingParticipant:
             seed: Of the boosting.
 
         Raises:
-            ValueError: If the rows are of one class only.
+            RunFailedError: If the rows are of one class only.
         """
         self._x, self._y = own["x"], own["y"][:, 0]
         if len(np.unique(self._y)) < 2:  # noqa: PLR2004
-            raise ValueError(
+            raise checks.RunFailedError(
                 f"{own['institution'].item()!r} has rows of one class only, which "
                 "gradient boosting can't be fitted to: give it a network."
             )

@@ -73,7 +73,11 @@ def bytes_per_round(record: RunRecord) -> dict[str, float]:
     """
     runs = pd.DataFrame(record.runs)
     runs = runs[runs["method"].str.startswith("fed_")]
-    per_round = (runs["bytes_down"] + runs["bytes_up"]) / runs["rounds"]
+    # Where each bank has a run of its own, all of them together are a round's.
+    of_seed = runs.assign(volume=runs["bytes_down"] + runs["bytes_up"]).groupby(
+        ["method", "seed"]
+    )
+    per_round = of_seed["volume"].sum() / of_seed["rounds"].max()
     return {
-        str(m): float(b) for m, b in per_round.groupby(runs["method"]).mean().items()
+        str(m): float(b) for m, b in per_round.groupby(level="method").mean().items()
     }
