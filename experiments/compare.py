@@ -37,16 +37,12 @@ def main() -> None:
     seeds = study_flags.seeds()
     institutions = data_flags.institutions(data, seeds[0])
     runtime = runtime_flags.Runtime(institutions)
-    try:
-        contribution = study_flags.contribution(institutions)
-    except ValueError as error:
-        command_line.usage_error(error)
     config = data_flags.config(
         data,
         runtime.name,
         seeds=seeds,
         methods=study_flags.methods(),
-        contribution=contribution,
+        contribution=study_flags.contribution(institutions),
     )
     for note in data.notes():
         command_line.report_progress(f"note: {note}")

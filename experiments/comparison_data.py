@@ -23,7 +23,6 @@ from tff_finance.institutions.table_source import (
     AsItIs,
     DealtTable,
     OwnTables,
-    TableSource,
 )
 from tff_finance.records import files
 from tff_finance.records.comparison_config import OWN_TABLES, DataFile
@@ -46,7 +45,7 @@ class ComparisonData:
         preparation: What is done to the raw public table; None for nothing.
     """
 
-    source: TableSource
+    source: DealtTable | OwnTables
     contract: Contract
     dataset: str
     title: str

@@ -94,8 +94,16 @@ _RESAMPLES = flags.DEFINE_integer(
 )
 
 
+def given() -> list[str]:
+    """Names of the flags that were given and say which rows, and for what task."""
+    asking = (_TASK, _DATASET, _DATA_DIR, _PARTITION, _CONTRACT, _TABLE)
+    return [flag.name for flag in asking if flag.present]
+
+
 def check() -> None:
     """Refuses flags that don't go together, before anything is imported."""
+    if _TASK.value is None:
+        command_line.usage_error("--task must be given with tables")
     own = {"contract": _CONTRACT.value, "table": _TABLE.value}
     public = {
         "dataset": _DATASET.value,

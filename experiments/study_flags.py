@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from experiments import command_line
 from tff_finance.evaluation.contribution import coalitions_to_train
 from tff_finance.records.config import (
     DEFAULT_METHODS,
@@ -53,19 +54,21 @@ def methods() -> tuple[str, ...]:
 def contribution(institutions: Sequence[str]) -> ContributionConfig | None:
     """Whose contributions are asked for, and how; None for nobody's.
 
+    Leaves with a usage error if coalitions are too many, or named without a method.
+
     Args:
         institutions: The names of all that take part.
 
     Returns:
         What is asked for.
-
-    Raises:
-        ValueError: If coalitions are too many, or named without a method.
     """
     if _CONTRIBUTION.value is None:
         if _COALITIONS.value is not None:
-            raise ValueError("flag --coalitions needs --contribution=METHOD")
+            command_line.usage_error("--coalitions needs --contribution=METHOD")
         return None
     which = _COALITIONS.value or "all"
-    coalitions_to_train(institutions, which)
+    try:
+        coalitions_to_train(institutions, which)
+    except ValueError as error:
+        command_line.usage_error(error)
     return ContributionConfig(method=_CONTRIBUTION.value, coalitions=which)

@@ -121,6 +121,12 @@ def training(defaults: TrainingConfig) -> TrainingConfig:
     return dataclasses.replace(defaults, **given)
 
 
+def given() -> dict[str, str]:
+    """The flags that are given, by name, as a flag file has them."""
+    defined = flags.FLAGS.get_key_flags_for_module(__name__)
+    return {flag.name: flag.serialize() for flag in defined if flag.value is not None}
+
+
 def _widths(given: list[str]) -> tuple[int, ...]:
     if not all(width.isdigit() for width in given):
         raise ValueError(

@@ -42,10 +42,8 @@ def run_case_study(
     Raises:
         RunFailedError: As `run_study`.
     """
-    scenario = scenario or SCENARIOS[config.scenario]
-    scenario = dataclasses.replace(
-        scenario, heterogeneity=config.heterogeneity, law=law or scenario.law
-    )
+    scenario = scenario_of(config, scenario)
+    scenario = dataclasses.replace(scenario, law=law or scenario.law)
     study = Study(
         experiment=EXPERIMENT,
         config=config,
@@ -55,6 +53,13 @@ def run_case_study(
         targets=scenario.targets,
     )
     return run_study(study, report_progress=report_progress, folder=folder)
+
+
+def scenario_of(config: CaseStudyConfig, scenario: Scenario | None = None) -> Scenario:
+    """The scenario of a configuration, or another one with its heterogeneity."""
+    return dataclasses.replace(
+        scenario or SCENARIOS[config.scenario], heterogeneity=config.heterogeneity
+    )
 
 
 def draw_institutions(scenario: Scenario, seed: int) -> list[Institution]:

@@ -126,6 +126,11 @@ def sha256(path: pathlib.Path) -> str:
     return digest.hexdigest()
 
 
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes text as UTF-8."""
+    write_atomically(path, lambda p: _write_text(p, text))
+
+
 def write_json(path: pathlib.Path, content: Mapping[str, Any]) -> None:
     """Writes JSON; refuses NaN and infinity, which are no JSON."""
     text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)

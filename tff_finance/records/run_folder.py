@@ -2,6 +2,7 @@
 
     record/, summary.json    the result
     model/                   the model, where one is asked for
+    trials.csv, best.flags   the result of a search for settings
     metrics/, tensorboard/   losses round by round, while the run goes
     checkpoints/run.json     what was asked for, and of which code
     checkpoints/seed_0/fed_avg/record/   a finished part: never run again
@@ -34,6 +35,8 @@ _MADE_BY_A_RUN = (
     "summary.json",
     "missed_by_workers.json",
     "model",
+    "trials.csv",
+    "best.flags",
     "checkpoints",
 )
 
