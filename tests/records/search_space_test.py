@@ -1,14 +1,14 @@
 """Search spaces: texts to values and back, and errors that say what is wrong."""
 
 import pytest
+
+from tff_finance.records.config import TrainingConfig
 from tff_finance.records.search_space import (
     Choices,
     Range,
     parse_search,
     setting_text,
 )
-
-from tff_finance.records.config import TrainingConfig
 
 TRAINING = TrainingConfig()
 
@@ -47,6 +47,10 @@ TRAINING = TrainingConfig()
             ),
         ),
         (
+            "local_layers=0,1",  # of a part of the configuration
+            Choices(name="local_layers", texts=("0", "1"), values=(0, 1)),
+        ),
+        (
             "hidden_units=32x16,64",
             Choices(
                 name="hidden_units", texts=("32x16", "64"), values=((32, 16), (64,))
@@ -68,6 +72,8 @@ def test_texts(text, expected):
         ("local_epochs=", "must be NAME=LOW:HIGH"),
         ("epochs=1,2", "epochs is no setting that can be varied.*local_epochs"),
         ("plateau_rates=client,server", "plateau_rates is no setting"),
+        ("personalization=1,2", "personalization is no setting"),
+        ("local_layers=-1,1", "`local_layers` must be at least 0, got -1"),
         ("client_learning_rate=1:0.1", "must begin below its end"),
         ("client_learning_rate=0.1:0.1", "must begin below its end"),
         ("client_learning_rate=0:1:log", "must begin above 0"),

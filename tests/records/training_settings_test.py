@@ -1,0 +1,54 @@
+"""Training settings by name, wherever they stand."""
+
+import dataclasses
+
+import pytest
+
+from tff_finance.records.config import CaseStudyConfig, TrainingConfig
+from tff_finance.records.training_settings import (
+    replace_settings,
+    setting_kinds,
+    with_settings,
+)
+
+
+def test_kinds_are_those_that_flags_take():
+    kinds = setting_kinds()
+    assert kinds["client_learning_rate"] is float
+    assert kinds["server_learning_rate"] is float  # or left open
+    assert kinds["local_epochs"] is int
+    assert kinds["server_optimizer"] is str
+    assert kinds["hidden_units"] is tuple
+    assert kinds["fine_tuning_epochs"] is int  # of a part
+    assert not {"plateau_rates", "personalization", "fed_md_models"} & set(kinds)
+
+
+def test_settings_are_replaced_where_they_stand():
+    training = TrainingConfig(rounds=7)
+    found = replace_settings(training, {"local_epochs": 3, "local_layers": 2})
+    assert (found.rounds, found.local_epochs) == (7, 3)
+    assert found.personalization.local_layers == 2
+    assert dataclasses.replace(
+        found, local_epochs=1, personalization=training.personalization
+    ) == dataclasses.replace(training, local_epochs=1)
+    assert replace_settings(training, {}) == training
+
+
+def test_what_is_no_setting_is_refused():
+    with pytest.raises(ValueError, match=r"\['epochs'\], which no training has"):
+        replace_settings(TrainingConfig(), {"epochs": 3, "rounds": 2})
+
+
+def test_settings_are_checked_together_with_the_method():
+    config = CaseStudyConfig(
+        scenario="market",
+        heterogeneity=1.0,
+        seeds=(0,),
+        methods=("scaffold",),
+        training=TrainingConfig(),
+    )
+    found = with_settings(config, {"client_learning_rate": 0.25})
+    assert found.training.client_learning_rate == 0.25
+    assert found.methods == ("scaffold",)
+    with pytest.raises(ValueError, match="`client_optimizer` must be sgd"):
+        with_settings(config, {"client_optimizer": "adam"})
