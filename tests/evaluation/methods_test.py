@@ -15,6 +15,7 @@ from tff_finance.evaluation.scorers import boosting_scorer, keras_scorer
 from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.config import METHODS, TrainingConfig
+from tff_finance.records.dp_sgd_config import DpSgdConfig
 from tff_finance.runtime import in_process
 from tff_finance.tasks import keras_models
 from tff_finance.tasks.marketing import MARKETING
@@ -27,6 +28,7 @@ TRAINING = TrainingConfig(
     rounds=3,
     fed_sgd_rounds=3,
     max_epochs=2,
+    dp_sgd=DpSgdConfig(rounds=3, batch_size=16),
 )
 MODEL_BYTES = 4 * (FEATURES * 2 + 2 + 2 + 1)
 

@@ -51,8 +51,8 @@ def build_local_epochs_work(
     `store` gives, such as `examples_type`; `S` as in `process.build_initial_state`.
 
     The update is initial minus final trainable weights. The metrics' `loss` is
-    the mean over rows and epochs, each batch judged before its step; NaN with
-    private gradients, which don't give it away.
+    the mean over rows and epochs, each batch judged before its step; there is none
+    with private gradients, which don't give it away.
 
     Args:
         model: Model without batch-coupled layers.
@@ -81,6 +81,7 @@ def build_local_epochs_work(
             "institution."
         )
     files = state_files if rule_spec else None
+    private = isinstance(batches, PoissonBatches)
     training = LocalTraining(
         optimizer=optimizer, gradient_estimator=estimator, local_rule=rule
     )
@@ -119,7 +120,7 @@ def build_local_epochs_work(
             kept = next_rule_state(trained, update) if files else ()
             result = process.client_result(
                 update,
-                loss_sum=trained.loss_sum,
+                loss_sum=None if private else trained.loss_sum,
                 num_rows=num_rows,
                 epochs=batches.epochs,
                 weighting=weighting,
@@ -145,7 +146,7 @@ def build_local_epochs_work(
         return result
 
     # Members whose noise is drawn before their steps train one after the other.
-    one_by_one = rule_spec or shared_spec or isinstance(batches, PoissonBatches)
+    one_by_one = rule_spec or shared_spec or private
 
     @tf.function
     def train_group(server_state: Any, weights: ModelWeights, group: Any) -> Any:
@@ -183,6 +184,7 @@ def build_local_epochs_work(
         model=model,
         store=store,
         update_group=None if one_by_one else train_group,
+        gives_loss=not private,
     )
     return process.build_client_work_process(
         initial_state,

@@ -22,6 +22,7 @@ import pandas as pd
 from tff_finance import checks
 from tff_finance.datasets import population
 from tff_finance.records.config import TrainingConfig
+from tff_finance.records.dp_sgd_config import DpSgdConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,7 +142,7 @@ MARKET = Scenario(
         )
     ),
     heterogeneity=1.0,
-    training=TrainingConfig(),
+    training=TrainingConfig(dp_sgd=DpSgdConfig(batch_size=1024, rounds=200)),
     law=population.DefaultLaw(),
 )
 

@@ -19,6 +19,10 @@ from tff_finance.evaluation.methods import (
     Local,
     Method,
 )
+from tff_finance.evaluation.private_methods import (
+    build_fed_avg_dp_sgd,
+    build_fed_avg_poisson,
+)
 from tff_finance.evaluation.suite import Suite
 from tff_finance.institutions.examples import ExampleStore
 from tff_finance.institutions.state import InstitutionStateFiles
@@ -177,4 +181,6 @@ _BUILDERS: Mapping[str, Callable[[Suite, str], Method]] = {
     "fed_adagrad": functools.partial(_fed_avg, server_optimizer="adagrad"),
     "fed_adam": functools.partial(_fed_avg, server_optimizer="adam"),
     "fed_yogi": functools.partial(_fed_avg, server_optimizer="yogi"),
+    "fed_avg_dp_sgd": build_fed_avg_dp_sgd,
+    "fed_avg_poisson": build_fed_avg_poisson,
 }

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
+from tff_finance.evaluation.promises import Promise
 from tff_finance.evaluation.scorers import Scorer, keras_scorer
 from tff_finance.institutions.examples import (
     Examples,
@@ -24,6 +25,7 @@ from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.run_record import CurveRow, RunRow
 from tff_finance.tasks import keras_models
 from tff_finance.training import communication
+from tff_finance.training.begun_rounds import BegunRounds
 from tff_finance.training.folder import TrainingFolder
 from tff_finance.training.loop import Trained, Validate, train
 from tff_finance.training.plateau import ReduceOnPlateau
@@ -41,11 +43,13 @@ class Fitted:
         scorers: By model: "global", or the name of the institution it is for.
         curves: Validation curves.
         runs: Effort and traffic, one per training run.
+        promises: Of differential privacy, one for each ledger; of most methods none.
     """
 
     scorers: Mapping[str, Scorer]
     curves: tuple[CurveRow, ...]
     runs: tuple[RunRow, ...]
+    promises: tuple[Promise, ...] = ()
 
 
 class Method(Protocol):
@@ -123,6 +127,7 @@ class Learner:
             institution_state=self.institution_state,
             checkpoints=folder.checkpoints(model) if folder else None,
             release_managers=folder.release_managers(model) if folder else (),
+            begun_rounds=self._begun_rounds(folder, model),
         )
 
     def scorer(self, trained: Trained) -> Scorer:
@@ -138,6 +143,14 @@ class Learner:
                 self.validation.type_signature.result.member
             ),
         )
+
+    def _begun_rounds(
+        self, folder: TrainingFolder | None, model: str
+    ) -> BegunRounds | None:
+        """Only where each costs privacy: to count takes milliseconds."""
+        if folder is None or self.stopping.max_releases is None:
+            return None
+        return folder.begun_rounds(model)
 
     def _validate(self, data: Sequence[tf.data.Dataset]) -> Validate:
         return lambda weights: validation_result(self.validation(weights, data))
@@ -158,7 +171,18 @@ class Federated:
         folder: TrainingFolder | None = None,
     ) -> Fitted:
         """Trains one global model."""
-        trained = self.learner.train(
+        trained = self.train(institutions, seed=seed, folder=folder)
+        return self.fitted(trained, institutions, seed=seed)
+
+    def train(
+        self,
+        institutions: Sequence[TrainingExamples],
+        *,
+        seed: int,
+        folder: TrainingFolder | None,
+    ) -> Trained:
+        """The first half of `fit`."""
+        return self.learner.train(
             [i.train for i in institutions],
             [i.validation for i in institutions],
             seed=seed,
@@ -166,6 +190,15 @@ class Federated:
             model=GLOBAL,
             folder=folder,
         )
+
+    def fitted(
+        self,
+        trained: Trained,
+        institutions: Sequence[TrainingExamples],
+        *,
+        seed: int,
+    ) -> Fitted:
+        """The second half of `fit`: the model, and what it took."""
         per_round = communication.traffic_per_round(self.learner.process.next)
         validating = self.learner.validation_traffic()
         exchanges = trained.rounds * len(institutions)

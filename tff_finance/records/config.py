@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from tff_finance import checks
+from tff_finance.records.dp_sgd_config import DpSgdConfig
 
 WEIGHTINGS = ("examples", "uniform")
 RUNTIMES = ("in_process", "tff", "workers")
@@ -22,6 +23,8 @@ METHODS = (
     "fed_adagrad",
     "fed_adam",
     "fed_yogi",
+    "fed_avg_dp_sgd",
+    "fed_avg_poisson",
 )
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "yogi")
 LEARNING_RATES = ("client", "server")
@@ -33,6 +36,8 @@ WITHOUT_GLOBAL_NETWORK: Mapping[str, str] = MappingProxyType(
         "gradient_boosting": "trains no network",
     }
 )
+# Whose batches are drawn from all rows at once.
+ROWS_IN_MEMORY_METHODS = ("fed_avg_dp_sgd", "fed_avg_poisson")
 GLOBAL_NETWORK_METHODS = tuple(m for m in METHODS if m not in WITHOUT_GLOBAL_NETWORK)
 
 
@@ -68,6 +73,8 @@ class TrainingConfig:
             training stops; the weights of the best one are kept.
         fed_sgd_patience: The same for FedSGD, whose rounds are single steps.
         fed_sgd_validate_every: FedSGD rounds from one validation to the next.
+        dp_sgd: Of FedAvg with record-level differential privacy, and of the same
+            without privacy, `fed_avg_poisson`, as far as it applies.
     """
 
     hidden_units: tuple[int, ...] = (32, 16)
@@ -90,6 +97,7 @@ class TrainingConfig:
     patience: int = 25
     fed_sgd_patience: int = 100
     fed_sgd_validate_every: int = 10
+    dp_sgd: DpSgdConfig = dataclasses.field(default_factory=DpSgdConfig)
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
@@ -192,6 +200,12 @@ class StudyConfig:
                 "`methods` can't have scaffold with the runtime workers, at whose "
                 "machines institutions' state can't be deleted between seeds."
             )
+        in_memory = [m for m in self.methods if m in ROWS_IN_MEMORY_METHODS]
+        if self.runtime == "tff" and in_memory:
+            raise ValueError(
+                f"`methods` can't have {', '.join(in_memory)} with the runtime tff, "
+                "where rows are read shard by shard: use in_process."
+            )
         for seed in self.seeds:
             checks.check_in_range("seeds", seed, 0, 2**31 - 1)
 
@@ -206,6 +220,7 @@ class StudyConfig:
         training = dict(values.pop("training"))
         for name in ("hidden_units", "plateau_rates"):
             training[name] = tuple(training.get(name, ()))
+        training["dp_sgd"] = DpSgdConfig(**training.get("dp_sgd", {}))
         return cls(
             training=TrainingConfig(**training),
             seeds=tuple(values.pop("seeds")),

@@ -17,6 +17,8 @@ METHODS = {
     "fed_adagrad": mark("Together: FedAdagrad"),
     "fed_adam": mark("Together: FedAdam"),
     "fed_yogi": mark("Together: FedYogi"),
+    "fed_avg_dp_sgd": mark("Together: FedAvg, DP-SGD"),
+    "fed_avg_poisson": mark("Together: FedAvg, as DP-SGD without privacy"),
 }
 
 # Proper names: the same in every language.
@@ -29,6 +31,8 @@ _ALGORITHMS = {
     "fed_adagrad": "FedAdagrad",
     "fed_adam": "FedAdam",
     "fed_yogi": "FedYogi",
+    "fed_avg_dp_sgd": "FedAvg (DP-SGD)",
+    "fed_avg_poisson": "FedAvg (Poisson)",
 }
 
 _METRICS = {
@@ -110,6 +114,14 @@ _SETTINGS = {
         "FedSGD rounds without improvement before a stop"
     ),
     "training.fed_sgd_validate_every": mark("FedSGD rounds between two validations"),
+    "training.dp_sgd.target_epsilon": mark("Privacy budget of DP-SGD, epsilon"),
+    "training.dp_sgd.delta": mark("Delta of DP-SGD"),
+    "training.dp_sgd.noise_multiplier": mark("Noise over clipping norm of DP-SGD"),
+    "training.dp_sgd.l2_clip_norm": mark("Clipping norm of DP-SGD"),
+    "training.dp_sgd.batch_size": mark("Expected batch size of DP-SGD"),
+    "training.dp_sgd.local_epochs": mark("Local epochs of a round of DP-SGD"),
+    "training.dp_sgd.rounds": mark("Rounds of DP-SGD"),
+    "training.dp_sgd.learning_rate": mark("Learning rate of DP-SGD's local steps"),
     "runtime": mark("Where computations ran"),
     "task": mark("Task"),
     "dataset": mark("Table"),
@@ -143,6 +155,15 @@ _VALUES = {
     "None": mark("the optimizer's default"),
 }
 
+_STAGES = {
+    "preprocessing": mark("before training"),
+    "training": mark("training"),
+    "validation": mark("validation"),
+    "tuning": mark("choice of settings"),
+    "evaluation": mark("evaluation"),
+    "unit": mark("whom it is for"),
+}
+
 # What records say in English; `%(name)s` stands for a number.
 _REMARKS = (
     mark("The table has no rows."),
@@ -160,6 +181,25 @@ _REMARKS = (
     mark("nothing leaves the institution"),
     mark("nothing but the sums that fit the shared encoder"),
     mark("type signature, for each institution, once"),
+    mark(
+        "sums and counts of training rows that fit the shared encoder (exact, for all "
+        "methods alike)"
+    ),
+    mark("counts of training labels, for class weights (exact, for all methods alike)"),
+    mark("counts that features are made of (exact, for all methods alike)"),
+    mark(
+        "the settings (whether results on these rows led to them isn't known to this "
+        "run)"
+    ),
+    mark(
+        "metrics and score histograms of test rows, mean features of training rows "
+        "(exact, for the comparison)"
+    ),
+    mark(
+        "mean loss and accuracy of validation rows, round by round (exact; shown only, "
+        "nothing is stopped or chosen by them)"
+    ),
+    mark("a customer with several rows (each row is protected, not all together)"),
 )
 
 
@@ -203,6 +243,11 @@ def setting_value(value: object, words: Words) -> str:
     if text in METHODS:
         return method(text, words)
     return words.say(_VALUES.get(text, text)) if text else ""
+
+
+def stage(name: str, words: Words) -> str:
+    """A stage of a ledger; its own name if it is not known."""
+    return words.say(_STAGES.get(name, name))
 
 
 def remark(text: str, words: Words) -> str:

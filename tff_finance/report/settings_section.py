@@ -59,13 +59,19 @@ def _what_seeds_do(study: Study, words: Words) -> str:
 
 def flat_settings(study: Study) -> dict[str, Any]:
     """The configuration with dotted paths as keys."""
-    flat: dict[str, Any] = {"experiment": study.summary["experiment"]}
-    for name, value in study.summary["config"].items():
+    return {"experiment": study.summary["experiment"]} | dict(
+        _flattened(study.summary["config"])
+    )
+
+
+def _flattened(
+    settings: Mapping[str, Any], above: str = ""
+) -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
         if isinstance(value, Mapping):
-            flat |= {f"{name}.{key}": item for key, item in value.items()}
+            yield from _flattened(value, f"{above}{name}.")
         else:
-            flat[name] = value
-    return flat
+            yield f"{above}{name}", value
 
 
 def _settings_table(study: Study, words: Words) -> Table:

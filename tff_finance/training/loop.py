@@ -15,6 +15,7 @@ import tqdm
 from tff_finance import checks
 from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.metrics.validation import ValidationResult
+from tff_finance.training.begun_rounds import BegunRounds
 from tff_finance.training.checkpoints import Checkpoints
 from tff_finance.training.cohorts import ClientDataOfRound
 from tff_finance.training.keeper import Keeper
@@ -35,10 +36,12 @@ class Trained:
     """Outcome of a training run.
 
     Attributes:
-        weights: Of the round with the smallest validation loss.
+        weights: Of the round with the smallest validation loss; of the last round if
+            validation was shown only.
         best_round: That round, counted from 1.
         rounds: Rounds run.
-        stopped_by: "patience", or "max_rounds" if it was still improving.
+        releases: Rounds begun, those included that a killed process left unsaved.
+        stopped_by: As `Progress.stopped_by` says.
         curve: One point per round.
         seconds: Wall time; of a resumed run, with that before its checkpoint.
     """
@@ -46,6 +49,7 @@ class Trained:
     weights: ModelWeights
     best_round: int
     rounds: int
+    releases: int
     stopped_by: str
     curve: tuple[CurvePoint, ...]
     seconds: float
@@ -68,6 +72,7 @@ def train(
     checkpoints: Checkpoints | None = None,
     institution_state: InstitutionStateFiles | None = None,
     release_managers: Sequence[ReleaseManager] = (),
+    begun_rounds: BegunRounds | None = None,
 ) -> Trained:
     """Runs a learning process until validation stops improving.
 
@@ -89,10 +94,13 @@ def train(
             brought to the round that training begins or goes on with. Only one
             run at a time may use them.
         release_managers: Take the losses of each round, the key being the round.
+        begun_rounds: Counts what `stopping.max_releases` limits. Without it, rounds
+            that a killed process left unsaved aren't known of.
 
     Returns:
         The best weights and the curve: the same, whether or not a process that
-        ran before this one was killed on the way.
+        ran before this one was killed on the way, unless training is private or
+        begun rounds are limited.
 
     Raises:
         TrainingDivergedError: If a loss is not finite.
@@ -110,6 +118,8 @@ def train(
             best_weights=initial_weights,
         )
     )
+    begun = begun_rounds or BegunRounds()
+    begun.at_least(progress.round)
     rates = LearningRates(process, plateaus, state=progress.state, curve=progress.curve)
     if progress.round:
         tqdm.tqdm.write(f"{label}: goes on after round {progress.round}", sys.stderr)
@@ -125,8 +135,9 @@ def train(
             unit="round",
         ) as bar,
     ):
-        while (stopped_by := progress.stopped_by(stopping)) is None:
+        while not (stopped_by := progress.stopped_by(stopping, releases=begun.count)):
             number = progress.round + 1
+            begun.begin()
             data = client_data(progress.round) if callable(client_data) else client_data
             output = process.next(progress.state, data)
             progress.state = output.state
@@ -149,10 +160,14 @@ def train(
                 keeper.save(progress)
         releases.finish()
         keeper.finish(progress)
+    kept, weights = progress.best.round if progress.best else 0, progress.best_weights
+    if stopping.patience is None:
+        kept, weights = progress.round, process.get_model_weights(progress.state)
     return Trained(
-        weights=progress.best_weights,
-        best_round=progress.best.round if progress.best else 0,
+        weights=weights,
+        best_round=kept,
         rounds=progress.round,
+        releases=begun.count,
         stopped_by=stopped_by,
         curve=tuple(progress.curve),
         seconds=progress.seconds,
@@ -177,7 +192,8 @@ def _curve_point(
     work = metrics.get("client_work", metrics)
     return CurvePoint(
         round=number,
-        training_loss=float(work["loss"]),
+        # Private work has none to give.
+        training_loss=float(work["loss"]) if "loss" in work else None,
         validation_loss=validation.loss if validation else None,
         validation_accuracy=validation.accuracy if validation else None,
         non_finite_updates=int(work.get("non_finite_updates", 0)),
@@ -187,8 +203,8 @@ def _curve_point(
 
 
 def _check_finite(point: CurvePoint, label: str) -> None:
-    losses = (point.training_loss, point.validation_loss or 0.0)
-    if not all(math.isfinite(loss) for loss in losses):
+    losses = (point.training_loss, point.validation_loss)
+    if not all(loss is None or math.isfinite(loss) for loss in losses):
         raise TrainingDivergedError(
             f"{label}: loss is not finite after round {point.round} (training "
             f"{point.training_loss}, validation {point.validation_loss}): use a "

@@ -18,7 +18,8 @@ class CurvePoint:
 
     Attributes:
         round: Counted from 1.
-        training_loss: Mean over the round's rows, in nats.
+        training_loss: Mean over the round's rows, in nats; None if the process gives
+            none away, as private ones.
         validation_loss: Mean over validation rows, in nats; None in a round
             that was not validated.
         validation_accuracy: Share of validation rows judged rightly, or None.
@@ -28,7 +29,7 @@ class CurvePoint:
     """
 
     round: int
-    training_loss: float
+    training_loss: float | None
     validation_loss: float | None
     validation_accuracy: float | None
     non_finite_updates: int
@@ -45,18 +46,26 @@ class StoppingRule:
 
     Attributes:
         max_rounds: Most rounds.
-        patience: Rounds without a better validation loss.
+        patience: Rounds without a better validation loss; None if validation is shown
+            only: all rounds are run, and the last one's weights are kept.
         validate_every: Rounds between two validations.
+        max_releases: Most rounds that may be begun, repeated ones included, of which
+            each costs privacy; None for any number.
     """
 
     max_rounds: int
-    patience: int
+    patience: int | None
     validate_every: int = 1
+    max_releases: int | None = None
 
     def __post_init__(self) -> None:
         """Refuses numbers below 1."""
-        for name in ("max_rounds", "patience", "validate_every"):
-            checks.check_at_least(name, getattr(self, name), 1)
+        checks.check_at_least("max_rounds", self.max_rounds, 1)
+        checks.check_at_least("validate_every", self.validate_every, 1)
+        if self.patience is not None:
+            checks.check_at_least("patience", self.patience, 1)
+        if self.max_releases is not None:
+            checks.check_at_least("max_releases", self.max_releases, 1)
 
     def validates(self, round_number: int) -> bool:
         """Whether a round is validated: every so many, and the last."""
@@ -99,13 +108,26 @@ class Progress:
         ):
             self.best, self.best_weights = point, weights
 
-    def stopped_by(self, stopping: StoppingRule) -> str | None:
-        """Why training is over: "patience" or "max_rounds"; None if it isn't."""
-        if self.curve and self.curve[-1].validation_loss is not None:
+    def stopped_by(self, stopping: StoppingRule, *, releases: int = 0) -> str | None:
+        """Why training is over; None if it isn't.
+
+        Args:
+            stopping: The rule.
+            releases: Rounds begun so far, repeated ones included.
+
+        Returns:
+            "patience", "max_rounds", "fixed_rounds" if no patience was to end it
+            earlier, or "budget" if one more round would exceed it.
+        """
+        validated = self.curve and self.curve[-1].validation_loss is not None
+        if validated and stopping.patience is not None:
             best_round = self.best.round if self.best else 0
             if self.round - best_round >= stopping.patience:
                 return "patience"
-        return "max_rounds" if self.round >= stopping.max_rounds else None
+        if self.round >= stopping.max_rounds:
+            return "fixed_rounds" if stopping.patience is None else "max_rounds"
+        most = stopping.max_releases
+        return "budget" if most is not None and releases >= most else None
 
     def to_arrays(self) -> tuple[Any, ...]:
         """As nested arrays, which a program state manager takes."""
@@ -150,7 +172,7 @@ class Progress:
             non_finite, client_rate, server_rate = others
             point = CurvePoint(
                 round=int(number),
-                training_loss=loss,
+                training_loss=_none_if_nan(loss),
                 validation_loss=_none_if_nan(validation_loss),
                 validation_accuracy=_none_if_nan(accuracy),
                 non_finite_updates=int(non_finite),
