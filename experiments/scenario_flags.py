@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _SCENARIO = flags.DEFINE_enum(
     "scenario",
     "market",
-    ["market", "scarce_labels", "dominant_bank"],
+    ["market", "scarce_labels", "dominant_bank", "five_banks"],
     "market: large banks, each serving one segment. scarce_labels: small banks that "
     "differ mildly. dominant_bank: one large bank and two small ones that differ.",
 )

@@ -145,6 +145,40 @@ _NESTED = {
 }
 
 
+# Each sets the field of DpSgdConfig.
+_DP_SGD = {
+    "target_epsilon": flags.DEFINE_float(
+        "target_epsilon",
+        None,
+        "Privacy budget of each bank's records in fed_avg_dp_sgd, whose noise is "
+        "calibrated to it unless it is given.",
+    ),
+    "delta": flags.DEFINE_float(
+        "delta", None, "Of that guarantee. Default: min(1e-5, 1 / (10 n)) at each bank."
+    ),
+    "noise_multiplier": flags.DEFINE_float(
+        "noise_multiplier",
+        None,
+        "Of fed_avg_dp_sgd: standard deviation of the noise over the clipping norm. "
+        "Training then ends before the budget is exceeded.",
+    ),
+    "l2_clip_norm": flags.DEFINE_float(
+        "l2_clip_norm", None, "Of fed_avg_dp_sgd: most that a record counts for."
+    ),
+    "batch_size": flags.DEFINE_integer(
+        "dp_batch_size",
+        None,
+        "Expected records of a Poisson-sampled batch; here and below, of "
+        "fed_avg_dp_sgd and fed_avg_poisson.",
+    ),
+    "local_epochs": flags.DEFINE_integer("dp_local_epochs", None, "Epochs of a round."),
+    "rounds": flags.DEFINE_integer("dp_rounds", None, "Rounds, fixed before."),
+    "learning_rate": flags.DEFINE_float(
+        "dp_learning_rate", None, "Of the local optimizer."
+    ),
+}
+
+
 def training(defaults: TrainingConfig) -> TrainingConfig:
     """Training as asked for.
 
@@ -169,6 +203,8 @@ def training(defaults: TrainingConfig) -> TrainingConfig:
     for name, of_name in _NESTED.items():
         changes = {f.name: f.value for f in of_name if f.value is not None}
         given[name] = dataclasses.replace(getattr(defaults, name), **changes)
+    dp_sgd = {n: f.value for n, f in _DP_SGD.items() if f.value is not None}
+    given["dp_sgd"] = dataclasses.replace(defaults.dp_sgd, **dp_sgd)
     return dataclasses.replace(defaults, **given)
 
 

@@ -39,7 +39,10 @@ def gradients(model, *, multiplier, steps, number, clip=CLIP, expected=EXPECTED)
     )
     weights = weights_of(model)
     noise = estimator.noise(
-        weights[0], tf.constant(steps), tf.constant([5, 6], tf.int64)
+        weights[0],
+        tf.constant(steps),
+        tf.constant([5, 6], tf.int64),
+        num_units=tf.constant(number),
     )
     units, *_ = batch(model, number)
 

@@ -15,6 +15,7 @@ from tff_finance.evaluation.scorers import boosting_scorer, keras_scorer
 from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.config import METHODS, TrainingConfig
+from tff_finance.records.dp_sgd_config import DpSgdConfig
 from tff_finance.records.participation import ParticipationConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.records.robustness import RobustnessConfig
@@ -36,6 +37,7 @@ TRAINING = TrainingConfig(
         fed_md_rounds=2,
         fed_md_reference_rows=20,
     ),
+    dp_sgd=DpSgdConfig(rounds=3, batch_size=16),
 )
 METHODS_OF_EACH_BANK = ("local", "fine_tuned", "fed_per", "fed_md")
 MODELS_TRAINED = {

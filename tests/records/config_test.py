@@ -8,6 +8,7 @@ import pytest
 
 from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
 from tff_finance.records.contribution_config import ContributionConfig
+from tff_finance.records.dp_sgd_config import DpSgdConfig
 from tff_finance.records.participation import ParticipationConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.records.robustness import RobustnessConfig
@@ -104,6 +105,39 @@ def test_from_mapping_leaves_its_argument_alone():
 def test_training_errors_name_the_argument(name, value):
     with pytest.raises(ValueError, match=f"^`{name}` must"):
         TrainingConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("target_epsilon", 0.0),
+        ("target_epsilon", math.inf),
+        ("delta", 0.0),
+        ("delta", 1.5),
+        ("noise_multiplier", 0.0),
+        ("l2_clip_norm", -1.0),
+        ("learning_rate", 0.0),
+        ("batch_size", 0),
+        ("local_epochs", 0),
+        ("rounds", 0),
+    ],
+)
+def test_dp_sgd_errors_name_the_argument(name, value):
+    with pytest.raises(ValueError, match=f"^`{name}` must"):
+        DpSgdConfig(**{name: value})
+
+
+def test_settings_of_dp_sgd_come_back():
+    training = TrainingConfig(dp_sgd=DpSgdConfig(target_epsilon=0.5, delta=1e-6))
+    asked = config(training=training)
+    assert CaseStudyConfig.from_mapping(asked.to_mapping()) == asked
+
+
+@pytest.mark.parametrize("method", ["fed_avg_dp_sgd", "fed_avg_poisson"])
+def test_poisson_batches_are_not_for_shards(method):
+    with pytest.raises(ValueError, match=f"`methods` can't have {method} with the run"):
+        config(methods=("fed_avg", method), runtime="tff")
+    assert config(methods=("fed_avg", method), runtime="in_process")
 
 
 def test_a_plateau_that_training_does_not_live_to_see_is_refused():

@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import math
 import types
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -19,19 +20,21 @@ from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.metrics.validation import ValidationResult
 from tff_finance.tasks import keras_models
 from tff_finance.tasks.risk import build_risk_model
+from tff_finance.training.begun_rounds import BegunRounds
 from tff_finance.training.checkpoints import CheckpointError, Checkpoints
 from tff_finance.training.loop import TrainingDivergedError, train
 from tff_finance.training.progress import StoppingRule
 
 START = 100
+EVER_THE_SAME = itertools.repeat(0.5)
 
 
 class CountingProcess:
     """A process whose weights are a number that grows by one in every round."""
 
-    def __init__(self, *, losses=None, nested=True):
+    def __init__(self, *, losses: Iterator[float] | None = EVER_THE_SAME, nested=True):
         self.calls = []
-        self._losses = losses or itertools.repeat(0.5)
+        self._losses = losses  # None for none given away
         self._nested = nested
 
     def initialize(self):
@@ -52,7 +55,7 @@ class CountingProcess:
 
     def next(self, state, client_data):
         self.calls.append((state, client_data))
-        loss = {"loss": next(iter(self._losses))}
+        loss = {} if self._losses is None else {"loss": next(iter(self._losses))}
         return types.SimpleNamespace(
             state=state | {"weights": state["weights"] + 1},
             metrics={"client_work": loss} if self._nested else loss,
@@ -147,6 +150,37 @@ def test_metrics_of_a_single_site_are_not_nested():
     assert run([1], process=process).curve[0].training_loss == 0.25
 
 
+def test_a_process_that_gives_no_training_loss_away_is_trained():
+    curve = run([3, 2], process=CountingProcess(losses=None)).curve
+    assert [point.training_loss for point in curve] == [None, None]
+    assert [point.validation_loss for point in curve] == [3, 2]
+
+
+def test_its_divergence_is_found_by_validation():
+    with pytest.raises(TrainingDivergedError, match=r"training None, validation nan"):
+        run([3, math.nan, 2], process=CountingProcess(losses=None))
+
+
+def test_without_patience_validation_is_shown_only():
+    """All rounds are run and the last weights kept, whatever the losses are."""
+    trained = run([1, 2, 3, 4, 5], patience=None)
+    assert (trained.rounds, trained.best_round, trained.releases) == (5, 5, 5)
+    assert trained.weights == START + 5
+    assert trained.stopped_by == "fixed_rounds"
+    assert [point.validation_loss for point in trained.curve] == [1, 2, 3, 4, 5]
+
+
+def test_a_budget_ends_training_before_it_is_exceeded():
+    process = CountingProcess()
+    trained = run([1, 2, 3, 4, 5], process=process, patience=None, max_releases=3)
+    assert len(process.calls) == trained.rounds == trained.releases == 3
+    assert trained.weights == START + 3
+    assert trained.stopped_by == "budget"
+    # As many as are planned are no end before.
+    planned = run([1, 2, 3], patience=None, max_releases=3)
+    assert planned.stopped_by == "fixed_rounds"
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_diverged_training_loss_is_an_error(bad):
     process = CountingProcess(losses=iter([0.5, bad, 0.5]))
@@ -223,7 +257,7 @@ class KilledError(Exception):
     """Stands for a kill."""
 
 
-def resumable(folder, losses, *, kill_at=None, **options):
+def resumable(folder, losses, *, kill_at=None, stopping=None, **options):
     process = CountingProcess()
 
     def validate(weights):
@@ -237,7 +271,7 @@ def resumable(folder, losses, *, kill_at=None, **options):
         initial_weights=START,
         seed=5,
         validate=validate,
-        stopping=StoppingRule(max_rounds=len(losses), patience=3),
+        stopping=stopping or StoppingRule(max_rounds=len(losses), patience=3),
         label="seed 5 fed_avg",
         checkpoints=Checkpoints.in_folder(folder, every_seconds=0),
         **options,
@@ -261,6 +295,36 @@ def test_an_interrupted_run_ends_as_a_whole_one(tmp_path, capsys, kill_at):
     assert len(process.calls) == 7 - (kill_at - 1)
     told = f"seed 5 fed_avg: goes on after round {kill_at - 1}" if kill_at > 1 else ""
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", [None, 5])
+def test_a_round_that_is_run_again_is_released_again(tmp_path, limit):
+    """Round 3 begins twice: within a budget, one round less is left."""
+    stopping = StoppingRule(max_rounds=5, patience=None, max_releases=limit)
+    options = {
+        "losses": [3.0] * 5,
+        "stopping": stopping,
+    }
+    count = tmp_path / "count" / "global"
+    with pytest.raises(KilledError):
+        resumable(
+            tmp_path / "state", kill_at=3, begun_rounds=BegunRounds(count), **options
+        )
+    trained, _ = resumable(
+        tmp_path / "state", begun_rounds=BegunRounds(count), **options
+    )
+    assert trained.rounds == (5 if limit is None else 4)
+    assert trained.weights == START + trained.rounds
+    assert trained.releases == trained.rounds + 1
+    assert trained.stopped_by == ("fixed_rounds" if limit is None else "budget")
+
+
+def test_a_round_that_can_not_be_counted_does_not_begin(tmp_path):
+    (tmp_path / "file").touch()
+    begun = BegunRounds(tmp_path / "file" / "global")
+    with pytest.raises(CheckpointError, match=r"can't count rounds in .*global"):
+        resumable(tmp_path / "state", [3.0], begun_rounds=begun)
+    assert begun.count == 0
 
 
 def test_a_finished_run_is_not_run_again(tmp_path):

@@ -85,8 +85,10 @@ def test_reason_to_stop(validation_losses, stopped_by):
     assert progress_of(validation_losses).stopped_by(rule) == stopped_by
     limited = StoppingRule(max_rounds=5, patience=2, max_simulated_seconds=7.5)
     progress = progress_of(validation_losses)
-    assert progress.stopped_by(limited, 7.5) == stopped_by
-    assert progress.stopped_by(limited, 7.6) == (stopped_by or "max_simulated_seconds")
+    assert progress.stopped_by(limited, next_ends_at=7.5) == stopped_by
+    assert progress.stopped_by(limited, next_ends_at=7.6) == (
+        stopped_by or "max_simulated_seconds"
+    )
 
 
 def test_time_to_spend_is_positive():

@@ -59,6 +59,7 @@ def build_single_site(
         gradient_estimator=gradient_estimator or build_mean_gradient(model),
         local_rule=LocalRule(),
     )
+    private = isinstance(batches, PoissonBatches)  # which gives no loss away
     initial_state = _build_initial_state(model, optimizer)
     state_type = initial_state.type_signature.result
     num_features = weights_lib.num_features(model)
@@ -90,7 +91,7 @@ def build_single_site(
         return collections.OrderedDict(
             trainable=result.trainable,
             optimizer=result.optimizer_state,
-            loss_sum=tf.cast(result.loss_sum, tf.float64),
+            loss_sum=() if private else tf.cast(result.loss_sum, tf.float64),
             num_examples=tf.cast(num_rows, tf.int64),
             sites=tf.constant(1),
         )
@@ -103,10 +104,9 @@ def build_single_site(
         with tf.control_dependencies([one_site]):
             number = state["round"] + 1
         rows = tf.cast(update["num_examples"] * batches.epochs, tf.float64)
-        metrics = collections.OrderedDict(
-            loss=update["loss_sum"] / rows,
-            num_examples=update["num_examples"],
-        )
+        metrics = collections.OrderedDict(num_examples=update["num_examples"])
+        if not private:
+            metrics["loss"] = update["loss_sum"] / rows
         weights = tff.learning.models.ModelWeights(
             update["trainable"], state["weights"].non_trainable
         )

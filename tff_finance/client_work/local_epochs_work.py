@@ -57,8 +57,8 @@ def build_local_epochs_work(
 
     The update is initial minus final trainable weights, without those that the rule
     keeps at the institution: `W` hasn't them either. The metrics' `loss` is
-    the mean over rows and epochs, each batch judged before its step; NaN with
-    private gradients, which don't give it away.
+    the mean over rows and epochs, each batch judged before its step; there is none
+    with private gradients, which don't give it away.
 
     Args:
         model: Model without batch-coupled layers.
@@ -94,6 +94,7 @@ def build_local_epochs_work(
             "the institution."
         )
     files = state_files if state_spec else None
+    private = isinstance(batches, PoissonBatches)
     training = LocalTraining(
         optimizer=optimizer, gradient_estimator=estimator, local_rule=rule
     )
@@ -136,7 +137,7 @@ def build_local_epochs_work(
             sent, left_out_now = leave(update[:num_shared])
             result = process.client_result(
                 (*sent, *update[num_shared:]),
-                loss_sum=trained.loss_sum,
+                loss_sum=None if private else trained.loss_sum,
                 num_rows=num_rows,
                 epochs=batches.epochs,
                 weighting=weighting,
@@ -163,7 +164,7 @@ def build_local_epochs_work(
 
     # Members whose noise is drawn before their steps train one after the other.
     changed = state_spec or shared_spec or around or update_rule is not None
-    one_by_one = changed or isinstance(batches, PoissonBatches)
+    one_by_one = changed or private
 
     @tf.function
     def train_group(server_state: Any, weights: ModelWeights, group: Any) -> Any:
@@ -202,6 +203,7 @@ def build_local_epochs_work(
         store=store,
         update_group=None if one_by_one else train_group,
         num_shared=num_shared,
+        gives_loss=not private,
     )
     return process.build_client_work_process(
         initial_state,

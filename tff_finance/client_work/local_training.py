@@ -276,11 +276,17 @@ def _run_private(
     """Takes private steps over one table."""
     # Outside what XLA compiles, where a seed is fresh whenever the graph runs.
     for_batches, for_noise = fresh_noise.split(estimator.seed_source(), 2)
-    plan = batches.plan(table.num_rows, for_batches)
+    num_units = table.num_rows
+    plan = batches.plan(num_units, for_batches)
     compiled = batches.batch_size <= _LARGEST_COMPILED_BATCH
     if compiled:
         plan, table = plan.padded(table)
-    noise = estimator.noise(start.trainable, tf.shape(plan.units)[0], for_noise)
+    noise = estimator.noise(
+        start.trainable,
+        tf.shape(plan.units)[0],
+        for_noise,
+        num_units=num_units,
+    )
     # What the rows' loss is stays here, since nothing protects it.
     no_loss = tf.constant(float("nan"), tf.float64)
 

@@ -8,6 +8,7 @@ Source: Abadi et al. (2016), Algorithm 1, https://arxiv.org/abs/1607.00133.
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import NoReturn
 
 import tensorflow as tf
@@ -29,21 +30,25 @@ class PrivateGradient:
         clipped_sum: The batch's sum, each unit clipped to `l2_clip_norm`.
         l2_clip_norm: The clipping norm.
         noise_multiplier: Standard deviation of the sum's noise over the clipping
-            norm; 0 clips only, which protects nobody.
+            norm; 0 clips only, which protects nobody. A mapping gives it by the
+            institution's number of units, so that each has the noise that its own
+            number needs; one with another number is refused when it trains.
         seed_source: Of noise and batches; replaced only in tests.
     """
 
     clipped_sum: ClippedSum
     l2_clip_norm: float
-    noise_multiplier: float
+    noise_multiplier: float | Mapping[int, float]
     seed_source: fresh_noise.SeedSource = fresh_noise.system_seed
 
     def __post_init__(self) -> None:
         """Refuses numbers that make no sense."""
         checks.check_positive("l2_clip_norm", self.l2_clip_norm)
-        checks.check_at_least("noise_multiplier", self.noise_multiplier, 0)
+        given = self.noise_multiplier
+        for multiplier in given.values() if isinstance(given, Mapping) else [given]:
+            checks.check_at_least("noise_multiplier", multiplier, 0)
 
-    def __call__(self, *_: object) -> NoReturn:
+    def __call__(self, *_: object, **__: object) -> NoReturn:
         """Refuses batches that anything else has drawn.
 
         Raises:
@@ -56,7 +61,12 @@ class PrivateGradient:
         )
 
     def noise(
-        self, weights: Weights, num_steps: tf.Tensor, seed: tf.Tensor
+        self,
+        weights: Weights,
+        num_steps: tf.Tensor,
+        seed: tf.Tensor,
+        *,
+        num_units: tf.Tensor,
     ) -> tf.Tensor:
         """Noise of all steps of a round, float32[steps, elements of all weights].
 
@@ -66,6 +76,7 @@ class PrivateGradient:
             weights: Give the number of elements.
             num_steps: int32[].
             seed: int64[2], of round and institution.
+            num_units: Of the institution, int32[].
 
         Returns:
             Noise of the clipped sums.
@@ -74,7 +85,22 @@ class PrivateGradient:
         if not self.noise_multiplier:
             return tf.zeros([num_steps, elements])
         normal = fresh_noise.standard_normal(seed, [num_steps, elements])
-        return normal * (self.noise_multiplier * self.l2_clip_norm)
+        return normal * (self._multiplier_of(num_units) * self.l2_clip_norm)
+
+    def _multiplier_of(self, num_units: tf.Tensor) -> tf.Tensor:
+        if not isinstance(self.noise_multiplier, Mapping):
+            return tf.constant(self.noise_multiplier, tf.float32)
+        known = tf.constant(list(self.noise_multiplier), num_units.dtype)
+        there = tf.equal(known, num_units)
+        # Nobody trains with the noise of another number of units; of none there is
+        # nothing to protect.
+        must = tf.debugging.Assert(
+            tf.reduce_any(there) | tf.equal(num_units, 0),
+            ["no noise multiplier is given for this number of units:", num_units],
+        )
+        with tf.control_dependencies([must]):
+            values = tf.constant(list(self.noise_multiplier.values()), tf.float32)
+            return tf.reduce_sum(tf.where(there, values, tf.zeros_like(values)))
 
     def gradient(
         self,
@@ -110,7 +136,7 @@ def build_private_gradient(
     model: tff.learning.models.FunctionalModel,
     *,
     l2_clip_norm: float,
-    noise_multiplier: float,
+    noise_multiplier: float | Mapping[int, float],
     keras_model: tf.keras.Model | None = None,
     seed_source: fresh_noise.SeedSource = fresh_noise.system_seed,
 ) -> PrivateGradient:
@@ -120,14 +146,14 @@ def build_private_gradient(
         model: Without batch-coupled layers; its loss is the mean over rows.
         l2_clip_norm: Most that a unit's gradient counts for.
         noise_multiplier: Standard deviation of the sum's noise over the clipping
-            norm; `experiments.calibrate_privacy` computes it.
+            norm; `experiments.calibrate_privacy` computes it. Or by number of units.
         keras_model: That `model` was made from. If it is a chain of dense layers,
             norms come without forming each row's gradient, several times faster.
         seed_source: Replaced only in tests.
 
     Returns:
-        The estimator. The training loss of private client work is NaN: it would be
-        a release without noise.
+        The estimator. Private client work has no training loss among its metrics: it
+        would be a release without noise.
 
     Raises:
         ValueError: If a number is out of range.

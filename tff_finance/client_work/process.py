@@ -63,7 +63,7 @@ def build_initial_state(
 def client_result(
     update: Any,
     *,
-    loss_sum: tf.Tensor,
+    loss_sum: tf.Tensor | None,
     num_rows: tf.Tensor,
     epochs: int,
     weighting: tff.learning.ClientWeighting,
@@ -76,7 +76,8 @@ def client_result(
 
     Args:
         update: One tensor per trainable weight.
-        loss_sum: Sum of losses over rows and epochs, float32[] or float64[].
+        loss_sum: Sum of losses over rows and epochs, float32[] or float64[]; None if
+            it must not leave the institution.
         num_rows: Rows of the institution, int32[].
         epochs: How often each row counts in `loss_sum`.
         weighting: By examples or uniform.
@@ -92,13 +93,14 @@ def client_result(
     update = tf.nest.map_structure(
         lambda u: tf.where(finite, u, tf.zeros_like(u)), update
     )
-    sums = collections.OrderedDict(
-        loss_sum=tf.where(finite, tf.cast(loss_sum, tf.float64), 0.0),
-        loss_rows=tf.where(finite, tf.cast(num_rows, tf.float64) * epochs, 0.0),
-        num_examples=tf.cast(num_rows, tf.int64),
-        num_institutions=tf.constant(1, tf.int64),
-        non_finite_updates=tf.cast(~finite, tf.int64),
-    )
+    sums: dict[str, Any] = collections.OrderedDict()
+    if loss_sum is not None:
+        rows = tf.cast(num_rows, tf.float64) * epochs
+        sums["loss_sum"] = tf.where(finite, tf.cast(loss_sum, tf.float64), 0.0)
+        sums["loss_rows"] = tf.where(finite, rows, 0.0)
+    sums["num_examples"] = tf.cast(num_rows, tf.int64)
+    sums["num_institutions"] = tf.constant(1, tf.int64)
+    sums["non_finite_updates"] = tf.cast(~finite, tf.int64)
     if shared_change:
         sums["shared"] = shared_change
     return ClientResult(update, weight), sums
@@ -137,6 +139,7 @@ def build_client_update(
     store: ExampleStore | None,
     update_group: UpdateInstitution | None = None,
     num_shared: int | None = None,
+    gives_loss: bool = True,
 ) -> tff.Computation:
     """Builds `(<S, W, B*> -> <ClientResult, sums>)`, a client's part of a round.
 
@@ -150,6 +153,7 @@ def build_client_update(
         update_group: Does the same for a group in memory, in one call.
         num_shared: How many of the trainable weights, from the first, `W` and the
             updates have; None for all.
+        gives_loss: Whether `sums` have the training loss.
 
     Returns:
         The computation.
@@ -173,6 +177,7 @@ def build_client_update(
             weights_lib.trainable_spec(model)[:num_shared],
             lambda member: update_institution(state, weights, member),
             no_change=tf.nest.map_structure(tf.zeros_like, state.get("shared", ())),
+            gives_loss=gives_loss,
         )
 
     return client_update
@@ -207,6 +212,7 @@ def _member_by_member(
     update_member: Callable[[Any], tuple[ClientResult, Sums]],
     *,
     no_change: State,
+    gives_loss: bool,
 ) -> tuple[ClientResult, Sums]:
     """Updates the members, one after the other.
 
@@ -215,6 +221,7 @@ def _member_by_member(
         spec: Of the trainable weights.
         update_member: From a member's element.
         no_change: Zeros with the shared value's structure, if there is one.
+        gives_loss: Whether the members' sums have the training loss.
 
     Returns:
         What `client_result` makes, of the whole group.
@@ -228,7 +235,7 @@ def _member_by_member(
 
     nothing = client_result(
         tuple(tf.zeros(leaf.shape, leaf.dtype) for leaf in spec),
-        loss_sum=tf.constant(0.0),
+        loss_sum=tf.constant(0.0) if gives_loss else None,
         num_rows=tf.constant(0),
         epochs=1,
         weighting=tff.learning.ClientWeighting.NUM_EXAMPLES,
@@ -262,7 +269,8 @@ def build_client_work_process(
 
     Returns:
         Client work that broadcasts `S`. Its metrics are `loss` (NaN if no row
-        counts), `num_examples`, `num_institutions` and `non_finite_updates`.
+        counts; missing if `sums` don't have it), `num_examples`, `num_institutions`
+        and `non_finite_updates`.
     """
     state_type, weights_type, data_type = client_update.type_signature.parameter
     sums_type = client_update.type_signature.result[1]
@@ -276,12 +284,12 @@ def build_client_work_process(
 
     @tff.tensorflow.computation(sums_type)
     def finalize_metrics(sums: Any) -> Any:
-        return collections.OrderedDict(
-            loss=sums["loss_sum"] / sums["loss_rows"],
-            num_examples=sums["num_examples"],
-            num_institutions=sums["num_institutions"],
-            non_finite_updates=sums["non_finite_updates"],
-        )
+        metrics: dict[str, Any] = collections.OrderedDict()
+        if "loss_sum" in sums:
+            metrics["loss"] = sums["loss_sum"] / sums["loss_rows"]
+        for name in ("num_examples", "num_institutions", "non_finite_updates"):
+            metrics[name] = sums[name]
+        return metrics
 
     @tff.federated_computation
     def initialize() -> Any:

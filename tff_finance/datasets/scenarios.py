@@ -26,6 +26,7 @@ from tff_finance.datasets.contract import Contract
 from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
 from tff_finance.datasets.institution_format import InstitutionFormat
 from tff_finance.records.config import TrainingConfig
+from tff_finance.records.dp_sgd_config import DpSgdConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -159,7 +160,7 @@ MARKET = Scenario(
         )
     ),
     heterogeneity=1.0,
-    training=TrainingConfig(),
+    training=TrainingConfig(dp_sgd=DpSgdConfig(batch_size=1024, rounds=200)),
     law=population.DefaultLaw(),
 )
 

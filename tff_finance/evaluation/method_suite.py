@@ -21,6 +21,10 @@ from tff_finance.evaluation.methods import (
     Method,
 )
 from tff_finance.evaluation.personal_methods import fed_per, fine_tuned
+from tff_finance.evaluation.private_methods import (
+    build_fed_avg_dp_sgd,
+    build_fed_avg_poisson,
+)
 from tff_finance.evaluation.robust_methods import ROBUST_AGGREGATORS, BuildAggregator
 from tff_finance.evaluation.suite import Suite
 from tff_finance.institutions.examples import ExampleStore
@@ -195,4 +199,6 @@ _BUILDERS: Mapping[str, Callable[[Suite, str], Method]] = {
         name: functools.partial(_fed_avg, build_aggregator=build)
         for name, build in ROBUST_AGGREGATORS.items()
     },
+    "fed_avg_dp_sgd": build_fed_avg_dp_sgd,
+    "fed_avg_poisson": build_fed_avg_poisson,
 }

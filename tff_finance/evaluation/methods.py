@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
+from tff_finance.evaluation.promises import Promise
 from tff_finance.evaluation.scorers import Scorer, keras_scorer
 from tff_finance.institutions.examples import (
     Examples,
@@ -25,6 +26,7 @@ from tff_finance.records.participation import EVERYONE, ParticipationConfig
 from tff_finance.records.run_record import CurveRow, RunRow
 from tff_finance.tasks import keras_models
 from tff_finance.training import communication
+from tff_finance.training.begun_rounds import BegunRounds
 from tff_finance.training.cohorts import cohort_data
 from tff_finance.training.folder import TrainingFolder
 from tff_finance.training.loop import Trained, Validate, train
@@ -50,11 +52,13 @@ class Fitted:
         scorers: By model: "global", or the name of the institution it is for.
         curves: Validation curves.
         runs: Effort and traffic, one per training run.
+        promises: Of differential privacy, one for each ledger; of most methods none.
     """
 
     scorers: Mapping[str, Scorer]
     curves: tuple[CurveRow, ...]
     runs: tuple[RunRow, ...]
+    promises: tuple[Promise, ...] = ()
 
 
 class Method(Protocol):
@@ -148,6 +152,7 @@ class Learner:
             institution_state=self.institution_state,
             checkpoints=folder.checkpoints(model) if folder else None,
             release_managers=folder.release_managers(model) if folder else (),
+            begun_rounds=self._begun_rounds(folder, model),
         )
 
     def tally(self, trained: Trained, *, population: int, seed: int) -> Tally:
@@ -188,6 +193,14 @@ class Learner:
             return None
         return build_participation(self.participation, population=population, seed=seed)
 
+    def _begun_rounds(
+        self, folder: TrainingFolder | None, model: str
+    ) -> BegunRounds | None:
+        """Only where each costs privacy: to count takes milliseconds."""
+        if folder is None or self.stopping.max_releases is None:
+            return None
+        return folder.begun_rounds(model)
+
     def _validate(self, data: Sequence[tf.data.Dataset]) -> Validate:
         return lambda weights: validation_result(self.validation(weights, data))
 
@@ -207,7 +220,18 @@ class Federated:
         folder: TrainingFolder | None = None,
     ) -> Fitted:
         """Trains one global model."""
-        trained = self.learner.train(
+        trained = self.train(institutions, seed=seed, folder=folder)
+        return self.fitted(trained, institutions, seed=seed)
+
+    def train(
+        self,
+        institutions: Sequence[TrainingExamples],
+        *,
+        seed: int,
+        folder: TrainingFolder | None,
+    ) -> Trained:
+        """The first half of `fit`."""
+        return self.learner.train(
             [i.train for i in institutions],
             [i.validation for i in institutions],
             seed=seed,
@@ -215,6 +239,15 @@ class Federated:
             model=GLOBAL,
             folder=folder,
         )
+
+    def fitted(
+        self,
+        trained: Trained,
+        institutions: Sequence[TrainingExamples],
+        *,
+        seed: int,
+    ) -> Fitted:
+        """The second half of `fit`: the model, and what it took."""
         return Fitted(
             scorers={GLOBAL: self.learner.scorer(trained.weights)},
             curves=curve_rows(trained, seed, self.name, GLOBAL),

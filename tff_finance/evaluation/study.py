@@ -11,6 +11,7 @@ from typing import Any
 
 from tff_finance import checks
 from tff_finance.datasets.contract import Contract
+from tff_finance.evaluation import promises
 from tff_finance.evaluation.built_methods import BuiltMethods
 from tff_finance.evaluation.coalitions import CoalitionRunner, Kept
 from tff_finance.evaluation.daily_judging import (
@@ -314,6 +315,18 @@ class _Runner:
             curves=fitted.curves,
             runs=fitted.runs,
             histograms=judgement.histograms,
+            privacy=promises.privacy_rows(
+                fitted.promises,
+                promises.released_besides(
+                    label_counts=self._study.balanced,
+                    feature_counts=any(self._study.exchanged_for_features),
+                ),
+                seed=seed,
+                method=method.name,
+                several_rows=bool(
+                    self._study.row_intervals and self._study.row_intervals.clusters
+                ),
+            ),
         )
 
     def _keep_scores(self, scores: TestScores, seed: int, method: str) -> None:

@@ -75,6 +75,16 @@ def epsilon(
     """
     checks.check_one_of("neighbouring", neighbouring, _RELATIONS)
     checks.check_positive("delta", delta)
+    return _epsilon(tuple(mechanisms), neighbouring, delta, accountant)
+
+
+@functools.lru_cache(maxsize=1024)  # seconds, and seeds ask for the same
+def _epsilon(
+    mechanisms: tuple[Mechanism, ...],
+    neighbouring: str,
+    delta: float,
+    accountant: str | None,
+) -> Epsilon:
     event = _composed(mechanisms, neighbouring)
     if accountant is not None:
         checks.check_one_of("accountant", accountant, ACCOUNTANTS)

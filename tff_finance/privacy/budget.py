@@ -9,6 +9,8 @@ from tff_finance.privacy import accounting
 from tff_finance.privacy.ledger import Ledger
 from tff_finance.privacy.mechanisms import Mechanism
 
+RoundsMechanism = Callable[[int], Mechanism]
+
 _MOST_ROUNDS = 2**24
 
 
@@ -29,7 +31,7 @@ class Budget:
 
     epsilon: float
     ledger: Ledger
-    rounds_mechanism: Callable[[int], Mechanism]
+    rounds_mechanism: RoundsMechanism
     accountant: str | None = None
 
     def __post_init__(self) -> None:
@@ -76,6 +78,17 @@ class Budget:
         return rounds_done >= self.most_rounds
 
 
-def most_rounds(budgets: Sequence[Budget]) -> int:
-    """Rounds that every institution's budget bears."""
-    return min(budget.most_rounds for budget in budgets)
+def most_rounds(budgets: Sequence[Budget], *, at_most: int | None = None) -> int:
+    """Rounds that every institution's budget bears.
+
+    Args:
+        budgets: Of the institutions.
+        at_most: More than these aren't asked for, which spares a search.
+
+    Returns:
+        The rounds, perhaps 0.
+    """
+    if at_most and all(b.spent(at_most) <= b.epsilon for b in budgets):
+        return at_most
+    bear = min(budget.most_rounds for budget in budgets)
+    return bear if at_most is None else min(bear, at_most)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from tff_finance import checks
 from tff_finance.records.contribution_config import ContributionConfig
+from tff_finance.records.dp_sgd_config import DpSgdConfig
 from tff_finance.records.participation import EVERYONE, ParticipationConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.records.robustness import NO_ATTACK, NOBODY_HOSTILE, RobustnessConfig
@@ -34,6 +35,8 @@ METHODS = (
     "fed_avg_geometric_median",
     "fed_avg_clipping",
     "fed_avg_rejecting",
+    "fed_avg_dp_sgd",
+    "fed_avg_poisson",
 )
 # Whose institutions keep state between rounds.
 STATEFUL_METHODS = ("scaffold", "fed_per")
@@ -67,6 +70,8 @@ WITHOUT_GLOBAL_NETWORK: Mapping[str, str] = MappingProxyType(
         "fed_md": "trains a model for each institution",
     }
 )
+# Whose batches are drawn from all rows at once.
+ROWS_IN_MEMORY_METHODS = ("fed_avg_dp_sgd", "fed_avg_poisson")
 GLOBAL_NETWORK_METHODS = tuple(m for m in METHODS if m not in WITHOUT_GLOBAL_NETWORK)
 
 
@@ -105,6 +110,8 @@ class TrainingConfig:
         personalization: Of methods that end in a model for each institution.
         participation: Who takes part in a round of training.
         robustness: Of aggregation, and who is hostile in simulation.
+        dp_sgd: Of FedAvg with record-level differential privacy, and of the same
+            without privacy, `fed_avg_poisson`, as far as it applies.
     """
 
     hidden_units: tuple[int, ...] = (32, 16)
@@ -132,6 +139,7 @@ class TrainingConfig:
     )
     participation: ParticipationConfig = EVERYONE
     robustness: RobustnessConfig = NOBODY_HOSTILE
+    dp_sgd: DpSgdConfig = dataclasses.field(default_factory=DpSgdConfig)
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
@@ -231,6 +239,7 @@ class TrainingConfig:
 _NESTED: Mapping[str, type] = {
     "participation": ParticipationConfig,
     "robustness": RobustnessConfig,
+    "dp_sgd": DpSgdConfig,
 }
 
 TASK_TRAINING: Mapping[str, TrainingConfig] = MappingProxyType(
@@ -280,6 +289,11 @@ class StudyConfig:
             )
             trained = (*trained, self.contribution.method)
         self.training.check_suits(trained)
+        self._check_runtime(trained)
+        for seed in self.seeds:
+            checks.check_in_range("seeds", seed, 0, 2**31 - 1)
+
+    def _check_runtime(self, trained: Collection[str]) -> None:
         for method in STATEFUL_METHODS:
             if self.runtime == "workers" and method in trained:
                 # One seed's state would be left for the next one to find.
@@ -287,8 +301,12 @@ class StudyConfig:
                     f"`methods` can't have {method} with the runtime workers, at whose "
                     "machines institutions' state can't be deleted between seeds."
                 )
-        for seed in self.seeds:
-            checks.check_in_range("seeds", seed, 0, 2**31 - 1)
+        in_memory = [m for m in trained if m in ROWS_IN_MEMORY_METHODS]
+        if self.runtime == "tff" and in_memory:
+            raise ValueError(
+                f"`methods` can't have {', '.join(in_memory)} with the runtime tff, "
+                "where rows are read shard by shard: use in_process."
+            )
 
     def to_mapping(self) -> dict[str, Any]:
         """As JSON holds it, lists for tuples: equal to what is read back."""

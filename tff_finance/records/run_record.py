@@ -134,8 +134,9 @@ class RunRow:
         rounds: Rounds (references: epochs; boosting: trees) that were run.
         exchanges: Rounds in which something went between server and institutions.
         best_round: The one whose weights were kept.
-        stopped_by: "patience"; "max_rounds" if it was still improving; "diverged" if
-            an attack ended it.
+        stopped_by: "patience"; "max_rounds" if it was still improving; "fixed_rounds"
+            if their number was fixed before; "budget" if one more round would have
+            exceeded the privacy budget; "diverged" if an attack ended it.
         seconds: Wall time of training.
         bytes_down: From server to institutions, all rounds.
         bytes_up: From institutions to server, all rounds.

@@ -5,12 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tff_finance.report import formats, labels, real_findings
-from tff_finance.report.catalogue import Words
+from tff_finance.report.catalogue import Words, mark
 from tff_finance.report.content import Study
 from tff_finance.report.contribution_section import contribution_finding
 
 # With more banks, gains are counted instead of listed.
 _MOST_BANKS = 6
+_LEVELS = {
+    "record": mark("record"),
+    "customer": mark("customer"),
+    "institution": mark("institution"),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -346,11 +351,31 @@ def _traffic(study: Study, words: Words) -> str:
 
 
 def _privacy(study: Study, words: Words) -> str:
-    if any(method["privacy"] for method in study.summary["methods"].values()):
-        return ""
+    methods = study.summary["methods"]
+    promised = {
+        m: methods[m]["privacy"] for m in study.methods if methods[m]["privacy"]
+    }
+    if promised:
+        return formats.join(
+            words,
+            *[_promise(method, privacy, words) for method, privacy in promised.items()],
+            words.say("Methods not named here promise no privacy."),
+        )
     return words.say(
         "No privacy mechanism was at work: rows stay at the banks, but updates are in "
         "the clear and may tell about customers."
+    )
+
+
+def _promise(method: str, privacy: Mapping[str, Any], words: Words) -> str:
+    level = _LEVELS[privacy["unit"]]
+    return words.say(
+        "%(method)s keeps epsilon at %(epsilon)s at most (%(unit)s level, delta "
+        "%(delta)s).",
+        method=labels.method(method, words),
+        epsilon=words.number(privacy["epsilon"], 2),
+        unit=words.say(level),
+        delta=formats.small(privacy["delta"]),
     )
 
 

@@ -32,6 +32,11 @@ def plain(
     return _text(value, words, digits=digits, sign=sign)
 
 
+def small(probability: float) -> str:
+    """A small probability, such as 1e-5."""
+    return f"{probability:.2g}".replace("e-0", "e-")
+
+
 def join(words: Words, *sentences: str) -> str:
     """Sentences, with a space between them where the language has one."""
     first, *others = [sentence for sentence in sentences if sentence]

@@ -25,6 +25,8 @@ METHODS = {
     "fed_avg_geometric_median": mark("Together: geometric median"),
     "fed_avg_clipping": mark("Together: clipping and zeroing"),
     "fed_avg_rejecting": mark("Together: rejecting"),
+    "fed_avg_dp_sgd": mark("Together: FedAvg, DP-SGD"),
+    "fed_avg_poisson": mark("Together: FedAvg, as DP-SGD without privacy"),
 }
 
 # Proper names: the same in every language.
@@ -45,6 +47,8 @@ _ALGORITHMS = {
     "fed_avg_geometric_median": "FedAvg with the geometric median",
     "fed_avg_clipping": "FedAvg with clipping and zeroing",
     "fed_avg_rejecting": "FedAvg with rejection",
+    "fed_avg_dp_sgd": "FedAvg (DP-SGD)",
+    "fed_avg_poisson": "FedAvg (Poisson)",
 }
 
 _METRICS = {
@@ -153,6 +157,14 @@ _SETTINGS = {
     "training.robustness.attack": mark("Simulated attack"),
     "training.robustness.attack_factor": mark("Factor of the attack"),
     "training.robustness.hostile_institution": mark("Hostile institution"),
+    "training.dp_sgd.target_epsilon": mark("Privacy budget of DP-SGD, epsilon"),
+    "training.dp_sgd.delta": mark("Delta of DP-SGD"),
+    "training.dp_sgd.noise_multiplier": mark("Noise over clipping norm of DP-SGD"),
+    "training.dp_sgd.l2_clip_norm": mark("Clipping norm of DP-SGD"),
+    "training.dp_sgd.batch_size": mark("Expected batch size of DP-SGD"),
+    "training.dp_sgd.local_epochs": mark("Local epochs of a round of DP-SGD"),
+    "training.dp_sgd.rounds": mark("Rounds of DP-SGD"),
+    "training.dp_sgd.learning_rate": mark("Learning rate of DP-SGD's local steps"),
     "runtime": mark("Where computations ran"),
     "task": mark("Task"),
     "dataset": mark("Table"),
@@ -191,6 +203,15 @@ _VALUES = {
     "leave_one_out": mark("all banks, and all but one"),
 }
 
+_STAGES = {
+    "preprocessing": mark("before training"),
+    "training": mark("training"),
+    "validation": mark("validation"),
+    "tuning": mark("choice of settings"),
+    "evaluation": mark("evaluation"),
+    "unit": mark("whom it is for"),
+}
+
 # What records say in English; `%(name)s` stands for a number.
 _REMARKS = (
     mark("The table has no rows."),
@@ -209,6 +230,25 @@ _REMARKS = (
     mark("nothing but the sums that fit the shared encoder"),
     mark("type signature, for each institution, once"),
     mark("type signature; moments and reference table once"),
+    mark(
+        "sums and counts of training rows that fit the shared encoder (exact, for all "
+        "methods alike)"
+    ),
+    mark("counts of training labels, for class weights (exact, for all methods alike)"),
+    mark("counts that features are made of (exact, for all methods alike)"),
+    mark(
+        "the settings (whether results on these rows led to them isn't known to this "
+        "run)"
+    ),
+    mark(
+        "metrics and score histograms of test rows, mean features of training rows "
+        "(exact, for the comparison)"
+    ),
+    mark(
+        "mean loss and accuracy of validation rows, round by round (exact; shown only, "
+        "nothing is stopped or chosen by them)"
+    ),
+    mark("a customer with several rows (each row is protected, not all together)"),
 )
 
 
@@ -252,6 +292,11 @@ def setting_value(value: object, words: Words) -> str:
     if text in METHODS:
         return method(text, words)
     return words.say(_VALUES.get(text, text)) if text else ""
+
+
+def stage(name: str, words: Words) -> str:
+    """A stage of a ledger; its own name if it is not known."""
+    return words.say(_STAGES.get(name, name))
 
 
 def remark(text: str, words: Words) -> str:

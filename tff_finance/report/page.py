@@ -23,6 +23,7 @@ from tff_finance.report.contribution_section import contribution_section
 from tff_finance.report.distribution_section import distribution_section
 from tff_finance.report.findings import Tile, findings, tiles, tiles_note
 from tff_finance.report.learning_section import learning_section
+from tff_finance.report.privacy_section import privacy_section
 from tff_finance.report.real_sections import market_section, own_rows_section
 from tff_finance.report.rendering import Drawing
 from tff_finance.report.results_sections import gain_section, headline_section
@@ -201,6 +202,7 @@ def _sections(study: Study, words: Words) -> list[Section]:
         score_section(study, histograms, words),
         distribution_section(study, histograms, words),
         traffic_section(study, words),
+        privacy_section(study, words),
     ]
     return [section for section in sections if section is not None]
 

@@ -4,6 +4,7 @@ import dataclasses
 
 from tff_finance.records.run_folder import RunFolder
 from tff_finance.training import releases
+from tff_finance.training.begun_rounds import BegunRounds
 from tff_finance.training.checkpoints import Checkpoints
 
 
@@ -25,6 +26,10 @@ class TrainingFolder:
             self.run.training(self.part) / model,
             every_seconds=self.run.checkpoint_seconds,
         )
+
+    def begun_rounds(self, model: str) -> BegunRounds:
+        """Beside the checkpoints, and deleted with them."""
+        return BegunRounds(self.run.training(self.part) / f"{model}_begun_rounds")
 
     def release_managers(self, model: str) -> list[releases.ReleaseManager]:
         """A CSV file in metrics/, and scalars in tensorboard/."""

@@ -15,6 +15,7 @@ import tqdm
 from tff_finance import checks
 from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.metrics.validation import ValidationResult
+from tff_finance.training.begun_rounds import BegunRounds
 from tff_finance.training.checkpoints import Checkpoints
 from tff_finance.training.cohorts import ClientDataOfRound
 from tff_finance.training.keeper import Keeper
@@ -38,11 +39,12 @@ class Trained:
     """Outcome of a training run.
 
     Attributes:
-        weights: Of the round with the smallest validation loss.
+        weights: Of the round with the smallest validation loss; of the last round if
+            validation was shown only.
         best_round: That round, counted from 1.
         rounds: Rounds run.
-        stopped_by: "patience", or "max_rounds" or "max_simulated_seconds" if it was
-            still improving, or "diverged".
+        releases: Rounds begun, those included that a killed process left unsaved.
+        stopped_by: As `Progress.stopped_by` says.
         curve: One point per round.
         seconds: Wall time; of a resumed run, with that before its checkpoint.
     """
@@ -50,6 +52,7 @@ class Trained:
     weights: ModelWeights
     best_round: int
     rounds: int
+    releases: int
     stopped_by: str
     curve: tuple[CurvePoint, ...]
     seconds: float
@@ -72,6 +75,7 @@ def train(
     checkpoints: Checkpoints | None = None,
     institution_state: InstitutionStateFiles | None = None,
     release_managers: Sequence[ReleaseManager] = (),
+    begun_rounds: BegunRounds | None = None,
 ) -> Trained:
     """Runs a learning process until validation stops improving.
 
@@ -95,10 +99,13 @@ def train(
             brought to the round that training begins or goes on with. Only one
             run at a time may use them.
         release_managers: Take the losses of each round, the key being the round.
+        begun_rounds: Counts what `stopping.max_releases` limits. Without it, rounds
+            that a killed process left unsaved aren't known of.
 
     Returns:
         The best weights and the curve: the same, whether or not a process that
-        ran before this one was killed on the way.
+        ran before this one was killed on the way, unless training is private or
+        begun rounds are limited.
 
     Raises:
         TrainingDivergedError: If a loss is not finite, unless `stopping` ends with it.
@@ -122,6 +129,8 @@ def train(
     rounds.go_on(progress.round, progress.kept_rounds)
     if not progress.round:
         _check_time(stopping, rounds.timing(0))
+    begun = begun_rounds or BegunRounds()
+    begun.at_least(progress.round)
     rates = LearningRates(process, plateaus, state=progress.state, curve=progress.curve)
     if progress.round:
         tqdm.tqdm.write(f"{label}: goes on after round {progress.round}", sys.stderr)
@@ -137,13 +146,16 @@ def train(
             unit="round",
         ) as bar,
     ):
-        while (
+        while not (
             stopped_by := progress.stopped_by(
-                stopping, rounds.timing(progress.round).simulated_seconds
+                stopping,
+                releases=begun.count,
+                next_ends_at=rounds.timing(progress.round).simulated_seconds,
             )
-        ) is None:
+        ):
             number = progress.round + 1
             timing = rounds.timing(progress.round)
+            begun.begin()
             data = rounds.client_data(
                 progress.round, lambda: process.get_model_weights(progress.state)
             )
@@ -182,10 +194,14 @@ def train(
         releases.finish()
         if stopped_by != _DIVERGED:
             keeper.finish(progress)
+    kept, weights = progress.best.round if progress.best else 0, progress.best_weights
+    if stopping.patience is None:
+        kept, weights = progress.round, process.get_model_weights(progress.state)
     return Trained(
-        weights=progress.best_weights,
-        best_round=progress.best.round if progress.best else 0,
+        weights=weights,
+        best_round=kept,
         rounds=progress.round,
+        releases=begun.count,
         stopped_by=stopped_by,
         curve=tuple(progress.curve),
         seconds=progress.seconds,
@@ -242,7 +258,7 @@ def _curve_point(
 
 
 def _training_loss(metrics: Any, data: Sequence[Any], *, sampled: bool) -> float | None:
-    """The round's loss; None if no update of a sampled cohort counts.
+    """The round's loss; None if private, or no update of a sampled cohort counts.
 
     Where all institutions take part, that nobody's update is finite means that
     training diverges; a cohort may consist of the one that is broken.
@@ -251,6 +267,8 @@ def _training_loss(metrics: Any, data: Sequence[Any], *, sampled: bool) -> float
         The mean over rows, in nats.
     """
     work = metrics.get("client_work", metrics)
+    if "loss" not in work:
+        return None
     if sampled:
         broken = work.get("non_finite_updates", 0)
         nobody = broken == work.get("num_institutions", len(data))
@@ -260,8 +278,8 @@ def _training_loss(metrics: Any, data: Sequence[Any], *, sampled: bool) -> float
 
 
 def _is_finite(point: CurvePoint) -> bool:
-    losses = (point.training_loss or 0.0, point.validation_loss or 0.0)
-    return all(math.isfinite(loss) for loss in losses)
+    losses = (point.training_loss, point.validation_loss)
+    return all(loss is None or math.isfinite(loss) for loss in losses)
 
 
 def _diverged(point: CurvePoint, stopping: StoppingRule, label: str) -> str:

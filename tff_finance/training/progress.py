@@ -18,7 +18,8 @@ class CurvePoint:
 
     Attributes:
         round: Counted from 1.
-        training_loss: Mean over the round's rows, in nats; None if nobody's counted.
+        training_loss: Mean over the round's rows, in nats; None if the process gives
+            none away, as private ones, or if nobody's counted.
         validation_loss: Mean over validation rows, in nats; None in a round
             that was not validated.
         validation_accuracy: Share of validation rows judged rightly, or None.
@@ -56,24 +57,31 @@ class StoppingRule:
 
     Attributes:
         max_rounds: Most rounds.
-        patience: Rounds without a better validation loss.
+        patience: Rounds without a better validation loss; None if validation is shown
+            only: all rounds are run, and the last one's weights are kept.
         validate_every: Rounds between two validations.
         ends_at_divergence: Whether a loss that isn't finite ends training, with the
             best weights before it, instead of being an error.
         max_simulated_seconds: No round that would end later is run; None for no
             limit. Needs a simulated clock.
+        max_releases: Most rounds that may be begun, repeated ones included, of which
+            each costs privacy; None for any number.
     """
 
     max_rounds: int
-    patience: int
+    patience: int | None
     validate_every: int = 1
     ends_at_divergence: bool = False
     max_simulated_seconds: float | None = None
+    max_releases: int | None = None
 
     def __post_init__(self) -> None:
         """Refuses numbers below 1."""
-        for name in ("max_rounds", "patience", "validate_every"):
+        for name in ("max_rounds", "validate_every"):
             checks.check_at_least(name, getattr(self, name), 1)
+        for name in ("patience", "max_releases"):
+            if getattr(self, name) is not None:
+                checks.check_at_least(name, getattr(self, name), 1)
         if self.max_simulated_seconds is not None:
             checks.check_positive("max_simulated_seconds", self.max_simulated_seconds)
 
@@ -126,24 +134,35 @@ class Progress:
             self.best, self.best_weights = point, weights
 
     def stopped_by(
-        self, stopping: StoppingRule, next_ends_at: float | None = None
+        self,
+        stopping: StoppingRule,
+        *,
+        releases: int = 0,
+        next_ends_at: float | None = None,
     ) -> str | None:
-        """Why training is over, if it is.
+        """Why training is over; None if it isn't.
 
         Args:
             stopping: The rule.
+            releases: Rounds begun so far, repeated ones included.
             next_ends_at: Simulated seconds of the next round's end; None if there
                 is no clock.
 
         Returns:
-            "patience", "max_rounds" or "max_simulated_seconds"; None to go on.
+            "patience", "max_rounds", "fixed_rounds" if no patience was to end it
+            earlier, "max_simulated_seconds" if the next round would end too late, or
+            "budget" if one more round would exceed it.
         """
-        if self.curve and self.curve[-1].validation_loss is not None:
+        validated = self.curve and self.curve[-1].validation_loss is not None
+        if validated and stopping.patience is not None:
             best_round = self.best.round if self.best else 0
             if self.round - best_round >= stopping.patience:
                 return "patience"
         if self.round >= stopping.max_rounds:
-            return "max_rounds"
+            return "fixed_rounds" if stopping.patience is None else "max_rounds"
+        most = stopping.max_releases
+        if most is not None and releases >= most:
+            return "budget"
         return None if stopping.allows(next_ends_at) else "max_simulated_seconds"
 
     def to_arrays(self) -> tuple[Any, ...]:

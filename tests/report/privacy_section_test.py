@@ -1,0 +1,130 @@
+"""What the page says of privacy: of every method, and of nothing more than it has."""
+
+import dataclasses
+
+import pytest
+
+from tests.evaluation.hand_made import BANKS, SEEDS
+from tests.evaluation.privacy_summary_test import row
+from tests.report.page_test import rendered
+from tests.report.sample import sample_record, sample_study
+from tff_finance.evaluation import promises
+from tff_finance.report import labels
+from tff_finance.report.catalogue import LANGUAGES, Words
+from tff_finance.report.findings import findings
+from tff_finance.report.privacy_section import privacy_section
+
+WORDS = Words("en")
+
+
+def private_record(**options):
+    rows = tuple(
+        row(bank, seed, **{"method": "fed_avg", "not_covered": "tuning: it"} | options)
+        for seed in SEEDS
+        for bank in BANKS
+    )
+    return dataclasses.replace(sample_record(), privacy=rows)
+
+
+def section(record):
+    return privacy_section(sample_study(record), WORDS)
+
+
+def test_a_method_without_protection_says_so():
+    (table,) = section(sample_record()).tables
+    assert [cells[0] for cells in table.rows] == [
+        "Each bank alone",
+        "Together: FedAvg",
+        "Rows pooled",
+    ]
+    for cells in table.rows:
+        assert cells[1:4] == ["nothing is promised", "nobody", "no bound"]
+    assert "server" in table.rows[1][-1]
+    assert "all rows" in table.rows[2][-1]
+    assert section(sample_record()).notes == []
+
+
+def test_a_promise_has_all_that_makes_it_one():
+    found = section(private_record(epsilon=2.0, delta=2.5e-6))
+    by_method, by_bank, not_covered = found.tables
+    assert by_method.rows[1] == [
+        "Together: FedAvg",
+        "one row of a bank",
+        "the server; the other banks; whoever gets the model",
+        "2.00",
+        "2.5e-6",
+        "whether it is there (add or remove one)",
+        "privacy loss distributions",
+        "the bank itself",
+    ]
+    assert by_method.rows[0][1] == "nothing is promised"
+    assert [cells[1] for cells in by_bank.rows] == list(BANKS)
+    assert by_bank.rows[0][2:] == [
+        "100",
+        "2.00",
+        "2.5e-6",
+        "1.50",
+        "1.00",
+        "0.250",
+        "40",
+    ]
+    assert not_covered.rows == [["Together: FedAvg", "choice of settings", "it"]]
+    # e to the 2
+    assert "more than 7.4 times" in found.paragraphs[1]
+    assert found.notes[0].startswith("Assumed:")
+
+
+def test_a_promise_to_banks_does_not_hide_them_from_the_server():
+    found = section(
+        private_record(
+            unit="institution",
+            neighbouring="replace_one",
+            accountant="rdp",
+            against="institutions,outsiders",
+            l2_clip_norm=None,
+        )
+    )
+    assert found.tables[0].rows[1][1:3] == [
+        "one bank, with all rows",
+        "the other banks; whoever gets the model",
+    ]
+    assert found.tables[0].rows[1][-1] == "the server"
+    assert found.tables[1].rows[0][6] == "adapts"
+    assert "says nothing to a customer" in found.notes[-1]
+
+
+def test_a_large_epsilon_is_not_praised():
+    found = section(private_record(epsilon=40.0))
+    assert found.paragraphs[1].endswith("So large an epsilon is hardly a bound.")
+
+
+def test_the_summary_in_plain_language_has_it():
+    text = findings(sample_study(private_record()), WORDS)[-1]
+    assert text == (
+        "Together: FedAvg keeps epsilon at 4.00 at most (record level, delta 1e-5). "
+        "Methods not named here promise no privacy."
+    )
+    plain = findings(sample_study(sample_record()), WORDS)[-1]
+    assert plain.startswith("No privacy mechanism was at work")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_has_it(language):
+    text = rendered(private_record(), language=language, figures=False)
+    assert 'id="privacy"' in text
+    assert "report_files/privacy_by_bank.csv" in text
+
+
+def test_what_studies_enter_is_translated():
+    """Whatever stands in a ledger can be read in every language."""
+    entries = [
+        *promises.released_besides(label_counts=True, feature_counts=True),
+        promises.VALIDATION_SHOWN,
+    ]
+    lines = [f"{e.what} ({e.reason})" for e in entries]
+    lines.append(promises.SEVERAL_ROWS.partition(": ")[2])
+    words = Words("zh")
+    for line in lines:
+        assert labels.remark(line, words) != line
+    for entry in entries:
+        assert labels.stage(entry.stage, words) != entry.stage

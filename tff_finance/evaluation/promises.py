@@ -1,0 +1,156 @@
+"""From what training released to what a method promises, as records hold it.
+
+A method knows what its training and its validation released. What was released before
+and after, for all methods alike, is the study's; without it a ledger isn't complete.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from tff_finance.privacy import mechanisms
+from tff_finance.privacy.ledger import Entry, Ledger
+from tff_finance.privacy.mechanisms import Mechanism
+from tff_finance.records.privacy_row import PrivacyRow
+
+ENCODER = Entry(
+    stage="preprocessing",
+    what="sums and counts of training rows that fit the shared encoder",
+    reason="exact, for all methods alike",
+)
+LABEL_COUNTS = Entry(
+    stage="preprocessing",
+    what="counts of training labels, for class weights",
+    reason="exact, for all methods alike",
+)
+FEATURE_COUNTS = Entry(
+    stage="preprocessing",
+    what="counts that features are made of",
+    reason="exact, for all methods alike",
+)
+SETTINGS = Entry(
+    stage="tuning",
+    what="the settings",
+    reason="whether results on these rows led to them isn't known to this run",
+)
+TEST_RESULTS = Entry(
+    stage="evaluation",
+    what="metrics and score histograms of test rows, mean features of training rows",
+    reason="exact, for the comparison",
+)
+VALIDATION_SHOWN = Entry(
+    stage="validation",
+    what="mean loss and accuracy of validation rows, round by round",
+    reason="exact; shown only, nothing is stopped or chosen by them",
+)
+SEVERAL_ROWS = (
+    "unit: a customer with several rows (each row is protected, not all together)"
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Promise:
+    """What one training run promises to the units of one ledger.
+
+    Attributes:
+        model: "global", or the institution whose model it is.
+        training: The mechanism of all noised sums that training released.
+        ledger: With the entries of training, and of validation.
+        against: From `privacy_row.ADVERSARIES`.
+        sampling_probability: Of a unit in a step.
+        steps: Noised sums that were released.
+        l2_clip_norm: Most that a unit moves one by; None if it adapts.
+        target_epsilon: The budget, if there is one.
+    """
+
+    model: str
+    training: Mechanism
+    ledger: Ledger
+    against: tuple[str, ...]
+    sampling_probability: float
+    steps: int
+    l2_clip_norm: float | None
+    target_epsilon: float | None = None
+
+
+def released_besides(*, label_counts: bool, feature_counts: bool) -> tuple[Entry, ...]:
+    """What a study releases of rows, whatever the method, none of it with noise.
+
+    Args:
+        label_counts: Whether banks' labels are counted for class weights.
+        feature_counts: Whether something is counted for features.
+
+    Returns:
+        Entries for all stages but training and validation.
+    """
+    preprocessing = [ENCODER]
+    if label_counts:
+        preprocessing.append(LABEL_COUNTS)
+    if feature_counts:
+        preprocessing.append(FEATURE_COUNTS)
+    return (*preprocessing, SETTINGS, TEST_RESULTS)
+
+
+def privacy_rows(
+    promises: Sequence[Promise],
+    entries: Sequence[Entry],
+    *,
+    seed: int,
+    method: str,
+    several_rows: bool = False,
+) -> tuple[PrivacyRow, ...]:
+    """Completes the ledgers, and takes their guarantees.
+
+    Args:
+        promises: Of one method under one seed.
+        entries: What the study released or chose, for all methods alike.
+        seed: Repetition.
+        method: Name of the method.
+        several_rows: Whether rows are known to belong to customers who may have
+            several, whom a guarantee for records says less about.
+
+    Returns:
+        A row for each promise.
+
+    Raises:
+        IncompleteLedgerError: If a stage has no entry.
+    """
+    return tuple(
+        _row(promise, entries, seed, method, several_rows) for promise in promises
+    )
+
+
+def _row(
+    promise: Promise,
+    entries: Sequence[Entry],
+    seed: int,
+    method: str,
+    several_rows: bool,
+) -> PrivacyRow:
+    ledger = promise.ledger
+    ledger = dataclasses.replace(ledger, entries=(*ledger.entries, *entries))
+    guarantee = ledger.guarantee()
+    owner = f"{ledger.owner}: "
+    lines = [line.removeprefix(owner) for line in guarantee.not_covered]
+    if several_rows and ledger.unit == "record":
+        lines.append(SEVERAL_ROWS)
+    mechanism = mechanisms.to_mapping(promise.training)
+    return PrivacyRow(
+        seed=seed,
+        method=method,
+        model=promise.model,
+        institution=ledger.owner,
+        unit=guarantee.unit,
+        neighbouring=guarantee.neighbouring,
+        population=ledger.population,
+        epsilon=guarantee.epsilon,
+        delta=guarantee.delta,
+        accountant=guarantee.accountant,
+        against=",".join(promise.against),
+        mechanism=mechanism["name"],
+        noise_multiplier=float(mechanism["noise_multiplier"]),
+        sampling_probability=float(promise.sampling_probability),
+        steps=promise.steps,
+        l2_clip_norm=promise.l2_clip_norm,
+        target_epsilon=promise.target_epsilon,
+        not_covered="\n".join(lines),
+    )

@@ -1,0 +1,280 @@
+"""What each method protects, against whom, under which assumptions; and what not."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from tff_finance.report import formats, labels
+from tff_finance.report.catalogue import Words, mark
+from tff_finance.report.content import Section, Study, Table
+
+_UNITS = {
+    "record": mark("one row of a bank"),
+    "customer": mark("one customer of a bank, with all rows"),
+    "institution": mark("one bank, with all rows"),
+}
+_RELATIONS = {
+    "add_or_remove_one": mark("whether it is there (add or remove one)"),
+    "replace_one": mark("which of two it is (replace one)"),
+    "replace_special": mark("whether it counts (replace by nothing)"),
+}
+_ADVERSARIES = {
+    "server": mark("the server"),
+    "institutions": mark("the other banks"),
+    "outsiders": mark("whoever gets the model"),
+}
+_ACCOUNTANTS = {
+    "pld": mark("privacy loss distributions"),
+    "rdp": mark("Rényi"),
+    "pld, rdp": mark("privacy loss distributions or Rényi, whichever is tighter"),
+}
+# Who sees what of methods that promise nothing.
+_EXPOSURES = {
+    "local": mark("no update leaves the bank; its model is its own"),
+    "pooled": mark("all rows, in the clear, to whoever pools them"),
+    "federated": mark(
+        "every round's update of each bank, in the clear, to the server; the model to "
+        "all banks"
+    ),
+}
+_POOLED = ("centralized", "gradient_boosting")
+# Above it, the factor on probabilities says nothing.
+_LARGEST_FACTOR = 1e6
+
+
+def privacy_section(study: Study, words: Words) -> Section:
+    """What is promised, by whom to whom; a method without protection says so."""
+    say = words.say
+    promised = _promised(study)
+    tables = [_methods_table(study, words)]
+    if promised:
+        tables.append(_institutions_table(study, words))
+        tables.append(_not_covered_table(study, words))
+    return Section(
+        anchor=f"{study.key}privacy",
+        title=say("Privacy: what is protected, against whom, and what is not"),
+        paragraphs=[
+            say(
+                "Rows that stay at a bank are not thereby secret: what is computed "
+                "from them can tell about them. A privacy guarantee bounds by how "
+                "much, whatever else an attacker knows: epsilon and delta, for a "
+                "stated unit. A method without one promises nothing."
+            ),
+            *[_in_words(study, method, words) for method in promised],
+        ],
+        tables=tables,
+        notes=_assumptions(study, words) if promised else [],
+    )
+
+
+def _promised(study: Study) -> dict[str, Mapping[str, Any]]:
+    """What summaries say of methods that promise something."""
+    methods = study.summary["methods"]
+    return {m: methods[m]["privacy"] for m in study.methods if methods[m]["privacy"]}
+
+
+def _in_words(study: Study, method: str, words: Words) -> str:
+    """One sentence that a person without mathematics can check a claim by."""
+    privacy = study.summary["methods"][method]["privacy"]
+    told = words.say(
+        "%(method)s: epsilon is at most %(epsilon)s for %(unit)s, with delta "
+        "%(delta)s.",
+        method=labels.method(method, words),
+        epsilon=words.number(privacy["epsilon"], 2),
+        unit=_known(_UNITS, privacy["unit"], words),
+        delta=formats.small(privacy["delta"]),
+    )
+    factor = math.exp(min(privacy["epsilon"], 100.0))
+    if factor > _LARGEST_FACTOR:
+        bound = words.say("So large an epsilon is hardly a bound.")
+    else:
+        bound = words.say(
+            "No outcome that an attacker sees becomes more than %(factor)s times as "
+            "likely, or as unlikely, by it, but for that small probability; attacks "
+            "that are known gain far less.",
+            factor=words.number(factor, 1 if factor < 10 else 0),  # noqa: PLR2004
+        )
+    return formats.join(words, told, bound)
+
+
+def _assumptions(study: Study, words: Words) -> list[str]:
+    notes = [
+        words.say(
+            "Assumed: the number of units of each bank is public; the bank's own "
+            "computer adds the noise and keeps batches and noise secret; running times "
+            "are not looked at; the bound is on what is released under one seed."
+        ),
+        words.say(
+            "A bank's guarantee is for those who are at that bank alone: what several "
+            "banks release about the same person adds up."
+        ),
+        words.say(
+            "Epsilons of different units or relations have no common scale. Below, the "
+            "largest over seeds; among methods, the largest over banks as well."
+        ),
+    ]
+    if any(p["unit"] == "institution" for p in _promised(study).values()):
+        notes.append(
+            words.say(
+                "A guarantee for banks says nothing to a customer beyond what holds "
+                "for the whole bank."
+            )
+        )
+    return notes
+
+
+def _exposure(method: str, words: Words) -> str:
+    if method == "local":
+        return _known(_EXPOSURES, "local", words)
+    return _known(_EXPOSURES, "pooled" if method in _POOLED else "federated", words)
+
+
+def _methods_table(study: Study, words: Words) -> Table:
+    say = words.say
+    rows, frames = [], []
+    for method in study.methods:
+        privacy = study.summary["methods"][method]["privacy"]
+        frames.append({"method": method, **_flat(privacy)})
+        if not privacy:
+            rows.append(
+                [
+                    labels.method(method, words),
+                    say("nothing is promised"),
+                    say("nobody"),
+                    *[say("no bound"), "", "", ""],
+                    _exposure(method, words),
+                ]
+            )
+            continue
+        rows.append(
+            [
+                labels.method(method, words),
+                _known(_UNITS, privacy["unit"], words),
+                _listed(privacy["against"], words),
+                words.number(privacy["epsilon"], 2),
+                formats.small(privacy["delta"]),
+                _known(_RELATIONS, privacy["neighbouring"], words),
+                _known(_ACCOUNTANTS, privacy["accountant"], words),
+                _left_open(privacy, words),
+            ]
+        )
+    return Table(
+        name=f"{study.key}privacy",
+        caption=say("What each method promises"),
+        header=[
+            say("Method"),
+            say("Protected"),
+            say("Against"),
+            say("Epsilon"),
+            say("Delta"),
+            say("What is hidden"),
+            say("Accountant"),
+            say("Open to"),
+        ],
+        rows=rows,
+        frame=pd.DataFrame(frames),
+    )
+
+
+def _flat(privacy: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a CSV file holds: no nested values."""
+    if not privacy:
+        return {}
+    nested = ("institutions", "not_covered", "against")
+    flat = {name: value for name, value in privacy.items() if name not in nested}
+    return flat | {"against": ", ".join(privacy["against"])}
+
+
+def _left_open(privacy: Mapping[str, Any], words: Words) -> str:
+    """Those whom it doesn't protect from."""
+    others = [name for name in _ADVERSARIES if name not in privacy["against"]]
+    if not others:
+        return words.say("the bank itself")
+    return _listed(others, words)
+
+
+def _listed(adversaries: Sequence[str], words: Words) -> str:
+    return words.say("; ").join(_known(_ADVERSARIES, a, words) for a in adversaries)
+
+
+def _known(names: Mapping[str, str], name: str, words: Words) -> str:
+    return words.say(names.get(name, name))
+
+
+def _institutions_table(study: Study, words: Words) -> Table:
+    say = words.say
+    rows, frames = [], []
+    for method, privacy in _promised(study).items():
+        for name, values in privacy["institutions"].items():
+            frames.append({"method": method, "institution": name, **values})
+            rows.append(
+                [
+                    labels.method(method, words),
+                    say("all banks together") if name == "consortium" else name,
+                    _number(values["population"], 0, words),
+                    words.number(values["epsilon"], 2),
+                    formats.small(values["delta"]),
+                    _number(values["noise_multiplier"], 2, words),
+                    _number(values["l2_clip_norm"], 2, words),
+                    _number(values["sampling_probability"], 3, words),
+                    _number(values["steps"], 0, words),
+                ]
+            )
+    return Table(
+        name=f"{study.key}privacy_by_bank",
+        caption=say("Guarantees by bank, and what they rest on"),
+        header=[
+            say("Method"),
+            say("Bank"),
+            say("Units"),
+            say("Epsilon"),
+            say("Delta"),
+            say("Noise over clipping norm"),
+            say("Clipping norm"),
+            say("Share sampled in a step"),
+            say("Noised sums"),
+        ],
+        rows=rows,
+        frame=pd.DataFrame(frames),
+    )
+
+
+def _number(value: Any, digits: int, words: Words) -> str:
+    """A setting; its range if seeds differ in it."""
+    if value is None:
+        return words.say("adapts")
+    if isinstance(value, list):
+        known = [v for v in value if v is not None]
+        ends = [words.number(end, digits) for end in (min(known), max(known))]
+        return words.span(*ends) if ends[0] != ends[1] else ends[0]
+    return words.number(value, digits)
+
+
+def _not_covered_table(study: Study, words: Words) -> Table:
+    say = words.say
+    found = [
+        (method, *line.partition(": ")[::2])
+        for method, privacy in _promised(study).items()
+        for line in privacy["not_covered"]
+    ]
+    return Table(
+        name=f"{study.key}privacy_not_covered",
+        caption=say("What these guarantees don't cover"),
+        header=[say("Method"), say("Stage"), say("Not protected")],
+        rows=[
+            [
+                labels.method(method, words),
+                labels.stage(stage, words),
+                labels.remark(what, words),
+            ]
+            for method, stage, what in found
+        ],
+        frame=pd.DataFrame(
+            [
+                {"method": method, "stage": stage, "not_covered": what}
+                for method, stage, what in found
+            ]
+        ),
+    )
