@@ -93,6 +93,17 @@ _RESAMPLES = flags.DEFINE_integer(
 )
 
 
+def asks_for_tables() -> bool:
+    """Whether any flag names tables."""
+    named = (_DATASET, _DATA_DIR, _PARTITION, _CONTRACT, _TABLE)
+    return any(flag.value for flag in named)
+
+
+def task() -> str:
+    """The task that is asked for."""
+    return _TASK.value
+
+
 def check() -> None:
     """Refuses flags that don't go together, before anything is imported."""
     own = {"contract": _CONTRACT.value, "table": _TABLE.value}

@@ -28,10 +28,13 @@ from tff_finance.training.folder import TrainingFolder
 from tff_finance.training.loop import Trained, Validate, train
 from tff_finance.training.plateau import ReduceOnPlateau
 from tff_finance.training.progress import StoppingRule
+from tff_finance.training.rounds import Rounds
 
 GLOBAL = "global"
 ModelWeights = tff.learning.models.ModelWeights
 BuildKerasModel = Callable[[int | None], tf.keras.Model]
+BuildRounds = Callable[[Sequence[tf.data.Dataset], Sequence[str], int], Rounds]
+"""From the institutions' data, their names and the seed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,6 +90,7 @@ class Learner:
         institution_state: The files that the process was built with, if any; every
             training begins with none of them.
         plateaus: Which learning rates are reduced, and when.
+        build_rounds: Puts rounds on a simulated clock; None for no clock.
     """
 
     process: tff.learning.templates.LearningProcess
@@ -96,6 +100,7 @@ class Learner:
     store: ExampleStore
     institution_state: InstitutionStateFiles | None = None
     plateaus: Sequence[ReduceOnPlateau] = ()
+    build_rounds: BuildRounds | None = None
 
     def train(
         self,
@@ -107,6 +112,7 @@ class Learner:
         model: str,
         folder: TrainingFolder | None,
         initial_weights: ModelWeights | None = None,
+        watch: Callable[[ModelWeights], None] | None = None,
     ) -> Trained:
         """Trains on `train_sets`, one client each; stops on `validation_sets`.
 
@@ -118,18 +124,28 @@ class Learner:
             model: Names the training's files.
             folder: Where they are; None keeps nothing.
             initial_weights: Where to begin; None for the seed's model.
+            watch: Takes the weights of every round that is validated.
 
         Returns:
             The outcome.
         """
+        data = [self.store.client_dataset(examples) for examples in train_sets]
+        names = [str(e["institution"].item().decode()) for e in train_sets]
+        validate = self._validate(
+            [self.store.client_dataset(e) for e in validation_sets]
+        )
+
+        def watched(weights: ModelWeights) -> ValidationResult:
+            if watch:
+                watch(weights)
+            return validate(weights)
+
         return train(
             self.process,
-            [self.store.client_dataset(examples) for examples in train_sets],
+            self.build_rounds(data, names, seed) if self.build_rounds else data,
             initial_weights=initial_weights or self.initial_weights(seed),
             seed=seed,
-            validate=self._validate(
-                [self.store.client_dataset(e) for e in validation_sets]
-            ),
+            validate=watched,
             stopping=self.stopping,
             label=label,
             plateaus=self.plateaus,

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 import tensorflow_federated as tff
@@ -18,6 +18,8 @@ from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.records.config import TrainingConfig
 from tff_finance.training.plateau import ReduceOnPlateau
 from tff_finance.training.progress import StoppingRule
+from tff_finance.training.rounds import Rounds, SynchronousRounds
+from tff_finance.training.speeds import sites
 
 LearningProcess = tff.learning.templates.LearningProcess
 
@@ -107,16 +109,28 @@ class Suite:
         validation: tff.Computation | None = None,
     ) -> Learner:
         """A process whose rounds are local epochs and a server step."""
+        clock = self.training.asynchronous
         stopping = StoppingRule(
-            max_rounds=self.training.rounds, patience=self.training.patience
+            max_rounds=self.training.rounds,
+            patience=self.training.patience,
+            max_simulated_seconds=clock.max_simulated_seconds,
         )
-        return self.learner(
+        learner = self.learner(
             process,
             stopping,
             rates=("client", "server"),
             institution_state=institution_state,
             validation=validation,
         )
+        if not clock.has_clock:
+            return learner
+
+        def build_rounds(
+            data: Sequence[tf.data.Dataset], names: Sequence[str], seed: int
+        ) -> Rounds:
+            return SynchronousRounds(data, sites(clock, names, seed))
+
+        return dataclasses.replace(learner, build_rounds=build_rounds)
 
     def state_files(self, name: str) -> InstitutionStateFiles:
         """Where the institutions of a method keep state between rounds.

@@ -285,7 +285,9 @@ class _Tables:
             "seconds": float(per_seed["seconds"].sum().mean()),
             # Whether training had ended by itself, and with everybody.
             "runs": len(runs),
-            "runs_stopped_at_maximum": int((runs["stopped_by"] == "max_rounds").sum()),
+            "runs_stopped_at_maximum": int(
+                runs["stopped_by"].str.startswith("max_").sum()
+            ),
             "non_finite_updates": self._non_finite_updates(method),
         }
 

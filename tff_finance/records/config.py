@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from tff_finance import checks
+from tff_finance.records.asynchronous_config import AsynchronousConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
 
 WEIGHTINGS = ("examples", "uniform")
@@ -23,6 +24,7 @@ METHODS = (
     "fed_adagrad",
     "fed_adam",
     "fed_yogi",
+    "fed_buff",
     "fine_tuned",
     "fed_per",
     "fed_md",
@@ -78,6 +80,7 @@ class TrainingConfig:
         fed_sgd_patience: The same for FedSGD, whose rounds are single steps.
         fed_sgd_validate_every: FedSGD rounds from one validation to the next.
         personalization: Of methods that end in a model for each institution.
+        asynchronous: Simulated time, and FedBuff on it.
     """
 
     hidden_units: tuple[int, ...] = (32, 16)
@@ -102,6 +105,9 @@ class TrainingConfig:
     fed_sgd_validate_every: int = 10
     personalization: PersonalizationConfig = dataclasses.field(
         default_factory=PersonalizationConfig
+    )
+    asynchronous: AsynchronousConfig = dataclasses.field(
+        default_factory=AsynchronousConfig
     )
 
     def __post_init__(self) -> None:
@@ -229,6 +235,9 @@ class StudyConfig:
             training[name] = tuple(training.get(name, ()))
         training["personalization"] = PersonalizationConfig.from_mapping(
             training.get("personalization", {})
+        )
+        training["asynchronous"] = AsynchronousConfig.from_mapping(
+            training.get("asynchronous", {})
         )
         return cls(
             training=TrainingConfig(**training),

@@ -94,6 +94,11 @@ class CurveRow:
         client_learning_rate: That the round was run with; None if it isn't known or
             there is none.
         server_learning_rate: Likewise.
+        simulated_seconds: When the round ended on a simulated clock; None if there
+            is no clock, as of all below.
+        mean_staleness: Of the round's updates, in rounds.
+        late_updates: Updates dropped since the last round, being too stale.
+        lost_updates: Local rounds that outages broke off since then.
     """
 
     seed: int
@@ -106,6 +111,10 @@ class CurveRow:
     non_finite_updates: int = 0
     client_learning_rate: float | None = None
     server_learning_rate: float | None = None
+    simulated_seconds: float | None = None
+    mean_staleness: float | None = None
+    late_updates: int | None = None
+    lost_updates: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,7 +128,8 @@ class RunRow:
         rounds: Rounds (references: epochs; boosting: trees) that were run.
         exchanges: Rounds in which something went between server and institutions.
         best_round: The one whose weights were kept.
-        stopped_by: "patience"; "max_rounds" if it was still improving.
+        stopped_by: "patience"; "max_rounds" or "max_simulated_seconds" if it was
+            still improving.
         seconds: Wall time of training.
         bytes_down: From server to institutions, all rounds.
         bytes_up: From institutions to server, all rounds.
