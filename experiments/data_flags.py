@@ -100,6 +100,11 @@ def given() -> list[str]:
     return [flag.name for flag in asking if flag.present]
 
 
+def task() -> str:
+    """The task that is asked for."""
+    return _TASK.value
+
+
 def check() -> None:
     """Refuses flags that don't go together, before anything is imported."""
     if _TASK.value is None:

@@ -1,15 +1,18 @@
 """Flags of every binary that trains: how."""
 
 import dataclasses
+import pathlib
 
 from absl import flags
 
+from tff_finance.records.asynchronous_config import FROM_FILE, AsynchronousConfig
 from tff_finance.records.config import (
     LEARNING_RATES,
     OPTIMIZERS,
     WEIGHTINGS,
     TrainingConfig,
 )
+from tff_finance.records.institution_times import read_institution_times
 from tff_finance.records.personalization_config import BOOSTING
 from tff_finance.records.robustness import ATTACKS
 
@@ -94,6 +97,34 @@ _PERSONALIZATION = (
     ),
     flags.DEFINE_integer(
         "fed_md_revisit_epochs", None, "Over a bank's own rows in each round of fed_md."
+    ),
+)
+
+# Each flag sets the field of AsynchronousConfig that it is named after.
+_ASYNCHRONOUS = (
+    flags.DEFINE_string(
+        "institution_seconds",
+        None,
+        "Puts rounds on a simulated clock, on which a bank takes for one: equal(60), "
+        "lognormal(60, 0.5), one_slow(60, 10), or what a CSV or TOML file says.",
+    ),
+    flags.DEFINE_float(
+        "outage_rate", None, "Outages per simulated second of a bank that is up."
+    ),
+    flags.DEFINE_float("outage_seconds", None, "How long each of these takes."),
+    flags.DEFINE_integer("buffer_size", None, "Updates in fed_buff's buffer."),
+    flags.DEFINE_float(
+        "staleness_exponent",
+        None,
+        "In fed_buff, an update counts 1 plus its staleness to minus this.",
+    ),
+    flags.DEFINE_integer("max_staleness", None, "fed_buff drops what is staler."),
+    flags.DEFINE_integer(
+        "fed_buff_rounds", None, "Most times that fed_buff empties its buffer."
+    ),
+    flags.DEFINE_integer("fed_buff_patience", None, "The patience of fed_buff."),
+    flags.DEFINE_float(
+        "max_simulated_seconds", None, "No round on the clock ends later."
     ),
 )
 
@@ -205,6 +236,16 @@ def training(defaults: TrainingConfig) -> TrainingConfig:
         given[name] = dataclasses.replace(getattr(defaults, name), **changes)
     dp_sgd = {n: f.value for n, f in _DP_SGD.items() if f.value is not None}
     given["dp_sgd"] = dataclasses.replace(defaults.dp_sgd, **dp_sgd)
+    given["asynchronous"] = _asynchronous(defaults.asynchronous)
+    return dataclasses.replace(defaults, **given)
+
+
+def _asynchronous(defaults: AsynchronousConfig) -> AsynchronousConfig:
+    given = {f.name: f.value for f in _ASYNCHRONOUS if f.value is not None}
+    path = pathlib.Path(given.get("institution_seconds", ""))
+    if path.suffix in {".csv", ".toml"}:
+        given["institutions"] = read_institution_times(path)
+        given["institution_seconds"] = FROM_FILE
     return dataclasses.replace(defaults, **given)
 
 

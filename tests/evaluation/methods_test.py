@@ -14,6 +14,7 @@ from tff_finance.evaluation.methods import pooled, upload_run
 from tff_finance.evaluation.scorers import boosting_scorer, keras_scorer
 from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
+from tff_finance.records.asynchronous_config import AsynchronousConfig
 from tff_finance.records.config import METHODS, TrainingConfig
 from tff_finance.records.dp_sgd_config import DpSgdConfig
 from tff_finance.records.participation import ParticipationConfig
@@ -38,6 +39,7 @@ TRAINING = TrainingConfig(
         fed_md_reference_rows=20,
     ),
     dp_sgd=DpSgdConfig(rounds=3, batch_size=16),
+    asynchronous=AsynchronousConfig(fed_buff_rounds=3),
 )
 METHODS_OF_EACH_BANK = ("local", "fine_tuned", "fed_per", "fed_md")
 MODELS_TRAINED = {
@@ -126,6 +128,40 @@ def test_traffic_of_federated_methods(fitted):
         curve = fitted[name].curves
         assert [row.round for row in curve] == [1, 2, 3]
         assert sum(row.validation_loss is not None for row in curve) == validations
+
+
+def test_traffic_of_fed_buff_is_of_whom_the_clock_let_begin_and_arrive(fitted):
+    """Three buffers of two; who was at work at the end had the weights only."""
+    (run,) = fitted["fed_buff"].runs
+    (plain,) = fitted["fed_avg"].runs
+    down, up = (total // (2 * 3) for total in (plain.bytes_down, plain.bytes_up))
+    assert run.bytes_up == 6 * up
+    assert run.bytes_down in {6 * down, 7 * down}
+    assert all(row.simulated_seconds for row in fitted["fed_buff"].curves)
+    assert fitted["fed_avg"].curves[0].simulated_seconds is None
+
+
+def test_equally_fast_banks_and_a_buffer_of_all_are_fed_avg(fitted, institutions):
+    clock = AsynchronousConfig(institution_seconds="equal(60)", fed_buff_rounds=3)
+    curves = [
+        fit(institutions, name, asynchronous=clock).curves
+        for name in ("fed_avg", "fed_buff")
+    ]
+    for one, other, untimed in zip(*curves, fitted["fed_avg"].curves, strict=True):
+        assert dataclasses.replace(other, method="fed_avg") == one
+        assert one.validation_loss == untimed.validation_loss
+        assert one.simulated_seconds == 60 * one.round
+
+
+def test_outages_cost_time_and_nothing_else_in_fed_avg(fitted, institutions):
+    clock = AsynchronousConfig(
+        institution_seconds="equal(60)", outage_rate=0.01, outage_seconds=30.0
+    )
+    curve = fit(institutions, "fed_avg", asynchronous=clock).curves
+    expected = fitted["fed_avg"].curves
+    assert [p.validation_loss for p in curve] == [p.validation_loss for p in expected]
+    assert curve[-1].simulated_seconds > 180
+    assert sum(p.lost_updates for p in curve) > 0
 
 
 def test_traffic_of_scaffold_has_the_variates(fitted):

@@ -12,6 +12,7 @@ from tff_finance.algorithms.fed_sgd import build_fed_sgd
 from tff_finance.algorithms.scaffold import build_scaffold
 from tff_finance.algorithms.server_optimizers import build_server_optimizer
 from tff_finance.client_work import weights as weights_lib
+from tff_finance.evaluation.asynchronous_methods import fed_buff
 from tff_finance.evaluation.fed_md import fed_md
 from tff_finance.evaluation.gradient_boosting import GradientBoosting
 from tff_finance.evaluation.methods import (
@@ -192,6 +193,7 @@ _BUILDERS: Mapping[str, Callable[[Suite, str], Method]] = {
     "fed_adagrad": functools.partial(_fed_avg, server_optimizer="adagrad"),
     "fed_adam": functools.partial(_fed_avg, server_optimizer="adam"),
     "fed_yogi": functools.partial(_fed_avg, server_optimizer="yogi"),
+    "fed_buff": fed_buff,
     "fine_tuned": fine_tuned,
     "fed_per": fed_per,
     "fed_md": fed_md,

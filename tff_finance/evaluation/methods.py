@@ -27,7 +27,7 @@ from tff_finance.records.run_record import CurveRow, RunRow
 from tff_finance.tasks import keras_models
 from tff_finance.training import communication
 from tff_finance.training.begun_rounds import BegunRounds
-from tff_finance.training.cohorts import cohort_data
+from tff_finance.training.cohorts import ClientDataOfRound, cohort_data
 from tff_finance.training.folder import TrainingFolder
 from tff_finance.training.loop import Trained, Validate, train
 from tff_finance.training.participation import (
@@ -38,10 +38,13 @@ from tff_finance.training.participation import (
 )
 from tff_finance.training.plateau import ReduceOnPlateau
 from tff_finance.training.progress import StoppingRule
+from tff_finance.training.rounds import Rounds
 
 GLOBAL = "global"
 ModelWeights = tff.learning.models.ModelWeights
 BuildKerasModel = Callable[[int | None], tf.keras.Model]
+BuildRounds = Callable[[Sequence[tf.data.Dataset], Sequence[str], int], Rounds]
+"""From the institutions' data, their names and the seed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,6 +103,7 @@ class Learner:
             training begins with none of them.
         plateaus: Which learning rates are reduced, and when.
         participation: Who takes part in a round of training.
+        build_rounds: Puts rounds on a simulated clock; None for no clock.
     """
 
     process: tff.learning.templates.LearningProcess
@@ -110,6 +114,7 @@ class Learner:
     institution_state: InstitutionStateFiles | None = None
     plateaus: Sequence[ReduceOnPlateau] = ()
     participation: ParticipationConfig = EVERYONE
+    build_rounds: BuildRounds | None = None
 
     def train(
         self,
@@ -121,6 +126,7 @@ class Learner:
         model: str,
         folder: TrainingFolder | None,
         initial_weights: ModelWeights | None = None,
+        watch: Callable[[ModelWeights], None] | None = None,
     ) -> Trained:
         """Trains on `train_sets`, one client each; stops on `validation_sets`.
 
@@ -132,20 +138,28 @@ class Learner:
             model: Names the training's files.
             folder: Where they are; None keeps nothing.
             initial_weights: Where to begin; None for the seed's model.
+            watch: Takes the weights of every round that is validated.
 
         Returns:
             The outcome.
         """
         data = [self.store.client_dataset(examples) for examples in train_sets]
-        participation = self._participation(len(data), seed)
+        names = [str(e["institution"].item().decode()) for e in train_sets]
+        validate = self._validate(
+            [self.store.client_dataset(e) for e in validation_sets]
+        )
+
+        def watched(weights: ModelWeights) -> ValidationResult:
+            if watch:
+                watch(weights)
+            return validate(weights)
+
         return train(
             self.process,
-            cohort_data(data, participation) if participation else data,
+            self._rounds(data, names, seed),
             initial_weights=initial_weights or self.initial_weights(seed),
             seed=seed,
-            validate=self._validate(
-                [self.store.client_dataset(e) for e in validation_sets]
-            ),
+            validate=watched,
             stopping=self.stopping,
             label=label,
             plateaus=self.plateaus,
@@ -186,6 +200,15 @@ class Learner:
                 self.validation.type_signature.result.member
             ),
         )
+
+    def _rounds(
+        self, data: Sequence[tf.data.Dataset], names: Sequence[str], seed: int
+    ) -> Rounds | ClientDataOfRound | Sequence[tf.data.Dataset]:
+        """Of everybody or of cohorts, or of everybody on a clock."""
+        if self.build_rounds:
+            return self.build_rounds(data, names, seed)
+        participation = self._participation(len(data), seed)
+        return cohort_data(data, participation) if participation else data
 
     def _participation(self, population: int, seed: int) -> Participation | None:
         """None if all institutions take part in every round."""

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 import tensorflow_federated as tff
@@ -21,6 +21,8 @@ from tff_finance.records.participation import EVERYONE
 from tff_finance.records.robustness import NO_ATTACK
 from tff_finance.training.plateau import ReduceOnPlateau
 from tff_finance.training.progress import StoppingRule
+from tff_finance.training.rounds import Rounds, SynchronousRounds
+from tff_finance.training.speeds import sites
 
 LearningProcess = tff.learning.templates.LearningProcess
 
@@ -124,13 +126,15 @@ class Suite:
         validation: tff.Computation | None = None,
     ) -> Learner:
         """A process whose rounds are local epochs and a server step."""
+        clock = self.training.asynchronous
         stopping = StoppingRule(
             max_rounds=self.training.rounds,
             patience=self.training.patience,
             # What an attack does to a method is a result.
             ends_at_divergence=self.hostile is not None,
+            max_simulated_seconds=clock.max_simulated_seconds,
         )
-        return self.learner(
+        learner = self.learner(
             process,
             stopping,
             rates=("client", "server"),
@@ -138,6 +142,15 @@ class Suite:
             validation=validation,
             cohorts=True,
         )
+        if not clock.has_clock:
+            return learner
+
+        def build_rounds(
+            data: Sequence[tf.data.Dataset], names: Sequence[str], seed: int
+        ) -> Rounds:
+            return SynchronousRounds(data, sites(clock, names, seed))
+
+        return dataclasses.replace(learner, build_rounds=build_rounds)
 
     def state_files(self, name: str) -> InstitutionStateFiles:
         """Where the institutions of a method keep state between rounds.

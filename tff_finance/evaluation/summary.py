@@ -306,7 +306,9 @@ class _Tables:
             "seconds": float(per_seed["seconds"].sum().mean()),
             # Whether training had ended by itself, and with everybody.
             "runs": len(runs),
-            "runs_stopped_at_maximum": int((runs["stopped_by"] == "max_rounds").sum()),
+            "runs_stopped_at_maximum": int(
+                runs["stopped_by"].str.startswith("max_").sum()
+            ),
             "runs_diverged": int((runs["stopped_by"] == "diverged").sum()),
             "non_finite_updates": self._left_out(method, "non_finite_updates"),
             "rejected_updates": self._left_out(method, "rejected_updates"),

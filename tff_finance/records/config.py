@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from tff_finance import checks
+from tff_finance.records.asynchronous_config import AsynchronousConfig
 from tff_finance.records.contribution_config import ContributionConfig
 from tff_finance.records.dp_sgd_config import DpSgdConfig
 from tff_finance.records.participation import EVERYONE, ParticipationConfig
@@ -27,6 +28,7 @@ METHODS = (
     "fed_adagrad",
     "fed_adam",
     "fed_yogi",
+    "fed_buff",
     "fine_tuned",
     "fed_per",
     "fed_md",
@@ -112,6 +114,7 @@ class TrainingConfig:
         robustness: Of aggregation, and who is hostile in simulation.
         dp_sgd: Of FedAvg with record-level differential privacy, and of the same
             without privacy, `fed_avg_poisson`, as far as it applies.
+        asynchronous: Simulated time, and FedBuff on it.
     """
 
     hidden_units: tuple[int, ...] = (32, 16)
@@ -140,6 +143,9 @@ class TrainingConfig:
     participation: ParticipationConfig = EVERYONE
     robustness: RobustnessConfig = NOBODY_HOSTILE
     dp_sgd: DpSgdConfig = dataclasses.field(default_factory=DpSgdConfig)
+    asynchronous: AsynchronousConfig = dataclasses.field(
+        default_factory=AsynchronousConfig
+    )
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
@@ -165,6 +171,11 @@ class TrainingConfig:
         ):
             checks.check_at_least(name, getattr(self, name), 1)
         self._check_plateau()
+        if self.asynchronous.has_clock and not self.participation.everyone:
+            raise ValueError(
+                "`participation` must be everyone's on a simulated clock: give either "
+                "`institution_seconds` or cohorts and dropouts."
+            )
 
     def _check_plateau(self) -> None:
         for rate in self.plateau_rates:
@@ -322,6 +333,9 @@ class StudyConfig:
             training[name] = tuple(training.get(name, ()))
         training["personalization"] = PersonalizationConfig.from_mapping(
             training.get("personalization", {})
+        )
+        training["asynchronous"] = AsynchronousConfig.from_mapping(
+            training.get("asynchronous", {})
         )
         # Records of an earlier version have none of these.
         for name, nested in _NESTED.items():

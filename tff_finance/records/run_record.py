@@ -108,6 +108,11 @@ class CurveRow:
             there is none.
         server_learning_rate: Likewise.
         rejected_updates: Institutions whose update the aggregator left out.
+        simulated_seconds: When the round ended on a simulated clock; None if there
+            is no clock, as of all below.
+        mean_staleness: Of the round's updates, in rounds.
+        late_updates: Updates dropped since the last round, being too stale.
+        lost_updates: Local rounds that outages broke off since then.
     """
 
     seed: int
@@ -121,6 +126,10 @@ class CurveRow:
     client_learning_rate: float | None = None
     server_learning_rate: float | None = None
     rejected_updates: int = 0
+    simulated_seconds: float | None = None
+    mean_staleness: float | None = None
+    late_updates: int | None = None
+    lost_updates: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -134,9 +143,10 @@ class RunRow:
         rounds: Rounds (references: epochs; boosting: trees) that were run.
         exchanges: Rounds in which something went between server and institutions.
         best_round: The one whose weights were kept.
-        stopped_by: "patience"; "max_rounds" if it was still improving; "fixed_rounds"
-            if their number was fixed before; "budget" if one more round would have
-            exceeded the privacy budget; "diverged" if an attack ended it.
+        stopped_by: "patience"; "max_rounds" or "max_simulated_seconds" if it was
+            still improving; "fixed_rounds" if their number was fixed before; "budget"
+            if one more round would have exceeded the privacy budget; "diverged" if an
+            attack ended it.
         seconds: Wall time of training.
         bytes_down: From server to institutions, all rounds.
         bytes_up: From institutions to server, all rounds.

@@ -19,6 +19,7 @@ _LABELS = {
     "fed_adagrad": "FedAdagrad",
     "fed_adam": "FedAdam",
     "fed_yogi": "FedYogi",
+    "fed_buff": "FedBuff, asynchronous",
     "fine_tuned": "FedAvg, fine-tuned",
     "fed_per": "FedPer, own heads",
     "fed_md": "FedMD, by predictions",

@@ -17,6 +17,7 @@ METHODS = {
     "fed_adagrad": mark("Together: FedAdagrad"),
     "fed_adam": mark("Together: FedAdam"),
     "fed_yogi": mark("Together: FedYogi"),
+    "fed_buff": mark("Together, asynchronously: FedBuff"),
     "fine_tuned": mark("Together, then tuned at each bank"),
     "fed_per": mark("Together, own heads: FedPer"),
     "fed_md": mark("Together by predictions: FedMD"),
@@ -39,6 +40,7 @@ _ALGORITHMS = {
     "fed_adagrad": "FedAdagrad",
     "fed_adam": "FedAdam",
     "fed_yogi": "FedYogi",
+    "fed_buff": "FedBuff",
     "fine_tuned": "FedAvg, fine-tuned",
     "fed_per": "FedPer",
     "fed_md": "FedMD",
@@ -165,6 +167,20 @@ _SETTINGS = {
     "training.dp_sgd.local_epochs": mark("Local epochs of a round of DP-SGD"),
     "training.dp_sgd.rounds": mark("Rounds of DP-SGD"),
     "training.dp_sgd.learning_rate": mark("Learning rate of DP-SGD's local steps"),
+    "training.asynchronous.institution_seconds": mark(
+        "Simulated seconds of a bank's round"
+    ),
+    "training.asynchronous.institutions": mark("Simulated times by bank"),
+    "training.asynchronous.outage_rate": mark("Outages per simulated second"),
+    "training.asynchronous.outage_seconds": mark("Simulated seconds of an outage"),
+    "training.asynchronous.buffer_size": mark("Updates in FedBuff's buffer"),
+    "training.asynchronous.staleness_exponent": mark("Exponent of staleness"),
+    "training.asynchronous.max_staleness": mark("Staleness beyond which FedBuff drops"),
+    "training.asynchronous.fed_buff_rounds": mark("Most FedBuff rounds"),
+    "training.asynchronous.fed_buff_patience": mark(
+        "FedBuff rounds without improvement before a stop"
+    ),
+    "training.asynchronous.max_simulated_seconds": mark("Most simulated seconds"),
     "runtime": mark("Where computations ran"),
     "task": mark("Task"),
     "dataset": mark("Table"),

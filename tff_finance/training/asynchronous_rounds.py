@@ -26,7 +26,6 @@ class _Moment:
     number: int
     flush: Flush | None
     versions_in_use: tuple[int, ...]
-    downloads: int
 
 
 class AsynchronousRounds(Rounds):
@@ -49,11 +48,6 @@ class AsynchronousRounds(Rounds):
         self._data = tuple(data)
         self._build_clock = build_clock
         self.go_on(0, None)
-
-    @property
-    def downloads(self) -> int:
-        """Local rounds that had been begun by the end of the last round."""
-        return self._last.downloads
 
     def timing(self, number: int) -> RoundTiming:
         """As in `Rounds`, of the next round."""
@@ -80,8 +74,7 @@ class AsynchronousRounds(Rounds):
             )
             for arrival in flush.arrivals
         ]
-        self._last = self._upcoming
-        in_use = self._last.versions_in_use
+        in_use = self._moment.versions_in_use
         self._versions = {version: self._versions[version] for version in in_use}
         return datasets
 
@@ -98,30 +91,26 @@ class AsynchronousRounds(Rounds):
     def go_on(self, number: int, kept: Any) -> None:
         """As in `Rounds`."""
         self._clock = self._build_clock()
-        self._last = self._upcoming = _Moment(
-            number=-1, flush=None, versions_in_use=(), downloads=0
-        )
+        self._moment = _Moment(number=-1, flush=None, versions_in_use=())
         self._versions: dict[int, Trainable] = {}
         if not number:
             return
         self._flush(number - 1)
-        self._last = self._upcoming
         versions, leaves = kept
         for row, version in enumerate(versions.tolist()):
             self._versions[version] = tuple(leaf[row] for leaf in leaves)
 
     def _flush(self, number: int) -> Flush:
-        while self._upcoming.number < number:
+        while self._moment.number < number:
             flush = self._clock.next_flush()
-            self._upcoming = _Moment(
-                number=self._upcoming.number + 1,
+            self._moment = _Moment(
+                number=self._moment.number + 1,
                 flush=flush,
                 versions_in_use=tuple(self._clock.versions_in_use),
-                downloads=self._clock.downloads,
             )
-        if self._upcoming.flush is None or self._upcoming.number != number:
+        if self._moment.flush is None or self._moment.number != number:
             raise ValueError(
                 f"`number` must be that of the next round, got {number} after "
-                f"{self._upcoming.number}."
+                f"{self._moment.number}."
             )
-        return self._upcoming.flush
+        return self._moment.flush

@@ -1,0 +1,170 @@
+"""How much sooner does asynchronous training reach what FedAvg ends at?
+
+Trains fed_avg and fed_buff on the same simulated clock, by default with one bank that
+is ten times slower, on the case study's population or on a public table (--dataset,
+--data_dir, --partition, --task). Prints when each reaches FedAvg's final AUC, and
+writes asynchronous.json and asynchronous.png to --output_dir. docs/asynchronous.md
+has the result.
+
+Training flags that are not given take the task's values.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from experiments import command_line, data_flags, study_flags, training_flags
+from tff_finance.records import files
+from tff_finance.records.config import TASK_TRAINING, TrainingConfig
+
+if TYPE_CHECKING:
+    from tff_finance.datasets.contract import Contract
+    from tff_finance.institutions.institution import Institution
+
+for _module in (data_flags, study_flags, training_flags):
+    flags.adopt_module_key_flags(_module)
+
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Folder for asynchronous.json and asynchronous.png."
+)
+_TOLERANCE = flags.DEFINE_float(
+    "tolerance",
+    0.002,
+    "What may be lacking to FedAvg's final AUC for it to count as reached.",
+    lower_bound=0,
+)
+_METHODS = ("fed_avg", "fed_buff")
+_SPEEDS = "one_slow(60, 10)"
+
+
+def main() -> None:
+    """Compares the two."""
+    directory = command_line.output_directory(_OUTPUT_DIR.value)
+    seeds = study_flags.seeds()
+    training, institutions, contract = _data()
+
+    from tff_finance.evaluation.time_to_target import compare_times
+    from tff_finance.report.asynchronous_figure import draw_asynchronous
+    from tff_finance.runtime import in_process
+
+    with in_process.execution_context():
+        curves = [
+            _run_seed(training, institutions(seed), contract, seed) for seed in seeds
+        ]
+    result = {
+        "schema": 1,
+        "experiment": "asynchronous",
+        "seeds": list(seeds),
+        "training": dataclasses.asdict(training),
+        "tolerance": _TOLERANCE.value,
+        **compare_times(curves, tolerance=_TOLERANCE.value),
+        "runs": {
+            name: [dataclasses.asdict(pair[number]) for pair in curves]
+            for number, name in enumerate(_METHODS)
+        },
+    }
+    files.write_json(directory / "asynchronous.json", result)
+    draw_asynchronous(result, directory / "asynchronous.png")
+    for line in _lines(result):
+        print(line)
+    command_line.report_progress(
+        f"Wrote {directory / 'asynchronous.json'} and asynchronous.png."
+    )
+
+
+def _data() -> tuple[
+    TrainingConfig, Callable[[int], "Sequence[Institution]"], "Contract"
+]:
+    """Settings, institutions by seed and their contract; a usage error if none."""
+    if data_flags.given():
+        if not data_flags.task():
+            command_line.usage_error("--task must be given with tables")
+        data_flags.check()
+        data = data_flags.data()
+        defaults = TASK_TRAINING[data_flags.task()]
+        return _training(defaults), data.source.institutions, data.contract
+
+    from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
+    from tff_finance.datasets.scenarios import SCENARIOS
+
+    scenario = SCENARIOS["market"]
+    training = _training(scenario.training)
+
+    def institutions(seed: int) -> "Sequence[Institution]":
+        from tff_finance.evaluation.case_study import draw_institutions
+
+        return draw_institutions(scenario, seed)
+
+    return training, institutions, CREDIT_CONTRACT
+
+
+def _training(defaults: TrainingConfig) -> TrainingConfig:
+    clock = dataclasses.replace(defaults.asynchronous, institution_seconds=_SPEEDS)
+    try:
+        training = training_flags.training(
+            dataclasses.replace(defaults, asynchronous=clock)
+        )
+        training.check_suits(_METHODS)
+    except ValueError as error:
+        command_line.usage_error(error)
+    return training
+
+
+def _run_seed(
+    training: TrainingConfig,
+    institutions: "Sequence[Institution]",
+    contract: "Contract",
+    seed: int,
+) -> Any:
+    """The curves of both methods under a seed."""
+    from tff_finance.evaluation.asynchronous_methods import FedBuff
+    from tff_finance.evaluation.method_suite import build_methods
+    from tff_finance.evaluation.methods import Federated
+    from tff_finance.evaluation.time_to_target import timed_curve
+    from tff_finance.institutions.examples import InMemory
+    from tff_finance.preprocessing.consortium import encode_consortium
+
+    consortium = encode_consortium(institutions, contract)
+    synchronous, asynchronous = build_methods(
+        _METHODS, len(consortium.encoder.feature_names), training, store=InMemory()
+    )
+    assert isinstance(synchronous, Federated)
+    assert isinstance(asynchronous, FedBuff)
+    learners = (synchronous.learner, asynchronous.federated.learner)
+    curves = []
+    for name, learner in zip(_METHODS, learners, strict=True):
+        curve = timed_curve(learner, consortium, seed=seed, label=f"seed {seed} {name}")
+        curves.append(curve)
+        command_line.report_progress(
+            f"seed {seed}  {name:<8} {curve.rounds:>5} rounds to "
+            f"{curve.end_seconds:>9,.0f} s, AUC {curve.final_auc:.4f}"
+        )
+    return tuple(curves)
+
+
+def _lines(result: dict[str, Any]) -> list[str]:
+    rows = {
+        "final AUC, fed_avg": result["final_auc"]["fed_avg"],
+        "final AUC, fed_buff": result["final_auc"]["fed_buff"],
+        "difference": result["difference"],
+        "simulated seconds, fed_avg": result["seconds"]["fed_avg"],
+        "simulated seconds, fed_buff": result["seconds"]["fed_buff"],
+        "fed_buff's time over fed_avg's": result["ratio"],
+    }
+    return [f"{name:<31}{_shown(summary)}" for name, summary in rows.items()]
+
+
+def _shown(summary: dict[str, Any]) -> str:
+    if summary["mean"] is None:
+        return f"{summary['reason']}: {summary['values']}"
+    if not summary["ci95"]:
+        return f"{summary['mean']:.4f} ({summary['reason']})"
+    low, high = summary["ci95"]
+    return f"{summary['mean']:.4f} (95 % interval {low:.4f} to {high:.4f})"
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("output_dir")
+    command_line.run(main)
