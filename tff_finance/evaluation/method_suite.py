@@ -12,6 +12,11 @@ from tff_finance.algorithms.fed_sgd import build_fed_sgd
 from tff_finance.algorithms.scaffold import build_scaffold
 from tff_finance.algorithms.server_optimizers import build_server_optimizer
 from tff_finance.client_work import weights as weights_lib
+from tff_finance.evaluation.compressed_methods import (
+    quantized_fed_avg,
+    tff_compressed_fed_avg,
+    top_k_fed_avg,
+)
 from tff_finance.evaluation.fed_md import fed_md
 from tff_finance.evaluation.gradient_boosting import GradientBoosting
 from tff_finance.evaluation.methods import (
@@ -52,7 +57,7 @@ def build_methods(
         store: How clients get at their rows.
         num_institutions: That take part; SCAFFOLD and FedPer need it.
         state_directory: Where institutions keep state between rounds, a folder of
-            this run alone; SCAFFOLD and FedPer need it.
+            this run alone; SCAFFOLD, FedPer and top-k sparsification need it.
         task: Gives the model.
         positive_weight: Weight of a positive row in the loss of every network;
             scores are corrected for it. Boosting has none.
@@ -85,6 +90,7 @@ def build_methods(
                 model,
                 weights_type=weights_lib.weights_type(model),
                 element_type=store.element_type(num_features),
+                with_auc=training.validation_auc,
             ),
             training=training,
             store=store,
@@ -195,4 +201,7 @@ _BUILDERS: Mapping[str, Callable[[Suite, str], Method]] = {
         name: functools.partial(_fed_avg, build_aggregator=build)
         for name, build in ROBUST_AGGREGATORS.items()
     },
+    "fed_avg_quantized": quantized_fed_avg,
+    "fed_avg_top_k": top_k_fed_avg,
+    "fed_avg_tff_compressed": tff_compressed_fed_avg,
 }

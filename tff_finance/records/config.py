@@ -34,9 +34,12 @@ METHODS = (
     "fed_avg_geometric_median",
     "fed_avg_clipping",
     "fed_avg_rejecting",
+    "fed_avg_quantized",
+    "fed_avg_top_k",
+    "fed_avg_tff_compressed",
 )
 # Whose institutions keep state between rounds.
-STATEFUL_METHODS = ("scaffold", "fed_per")
+STATEFUL_METHODS = ("scaffold", "fed_per", "fed_avg_top_k")
 # Whose rounds have no institutions as clients: settings of these leave them alone.
 REFERENCES = ("local", "centralized", "gradient_boosting")
 # Variants of FedAvg, which institutions may be hostile in.
@@ -53,7 +56,15 @@ UNDER_ATTACK = (
     "fed_avg_rejecting",
 )
 # Whose rounds may be of some of the institutions.
-WITH_COHORTS = (*UNDER_ATTACK, "fed_sgd", "fed_prox", "scaffold")
+WITH_COHORTS = (
+    *UNDER_ATTACK,
+    "fed_sgd",
+    "fed_prox",
+    "scaffold",
+    "fed_avg_quantized",
+    "fed_avg_top_k",
+    "fed_avg_tff_compressed",
+)
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "yogi")
 LEARNING_RATES = ("client", "server")
 Config = TypeVar("Config", bound="StudyConfig")
@@ -105,6 +116,9 @@ class TrainingConfig:
         personalization: Of methods that end in a model for each institution.
         participation: Who takes part in a round of training.
         robustness: Of aggregation, and who is hostile in simulation.
+        quantization_bits: Of each coordinate of an update in `fed_avg_quantized`.
+        top_k_share: Of an update's coordinates that `fed_avg_top_k` sends.
+        validation_auc: Whether the curves have the AUC on validation rows.
     """
 
     hidden_units: tuple[int, ...] = (32, 16)
@@ -132,6 +146,9 @@ class TrainingConfig:
     )
     participation: ParticipationConfig = EVERYONE
     robustness: RobustnessConfig = NOBODY_HOSTILE
+    quantization_bits: int = 4
+    top_k_share: float = 0.05
+    validation_auc: bool = False
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
@@ -157,6 +174,9 @@ class TrainingConfig:
         ):
             checks.check_at_least(name, getattr(self, name), 1)
         self._check_plateau()
+        checks.check_in_range("quantization_bits", self.quantization_bits, 1, 16)
+        checks.check_positive("top_k_share", self.top_k_share)
+        checks.check_in_range("top_k_share", self.top_k_share, 0, 1)
 
     def _check_plateau(self) -> None:
         for rate in self.plateau_rates:

@@ -25,6 +25,9 @@ METHODS = {
     "fed_avg_geometric_median": mark("Together: geometric median"),
     "fed_avg_clipping": mark("Together: clipping and zeroing"),
     "fed_avg_rejecting": mark("Together: rejecting"),
+    "fed_avg_quantized": mark("FedAvg, quantized"),
+    "fed_avg_top_k": mark("FedAvg, top-k"),
+    "fed_avg_tff_compressed": mark("FedAvg, TFF's 8 bits"),
 }
 
 # Proper names: the same in every language.
@@ -45,6 +48,9 @@ _ALGORITHMS = {
     "fed_avg_geometric_median": "FedAvg with the geometric median",
     "fed_avg_clipping": "FedAvg with clipping and zeroing",
     "fed_avg_rejecting": "FedAvg with rejection",
+    "fed_avg_quantized": "FedAvg (quantized)",
+    "fed_avg_top_k": "FedAvg (top-k)",
+    "fed_avg_tff_compressed": "FedAvg (TFF's 8 bits)",
 }
 
 _METRICS = {
@@ -153,6 +159,9 @@ _SETTINGS = {
     "training.robustness.attack": mark("Simulated attack"),
     "training.robustness.attack_factor": mark("Factor of the attack"),
     "training.robustness.hostile_institution": mark("Hostile institution"),
+    "training.quantization_bits": mark("Bits of a quantized coordinate"),
+    "training.top_k_share": mark("Share of coordinates that top-k sends"),
+    "training.validation_auc": mark("AUC on the validation curves"),
     "runtime": mark("Where computations ran"),
     "task": mark("Task"),
     "dataset": mark("Table"),
@@ -204,6 +213,7 @@ _REMARKS = (
     mark("one seed has no spread"),
     mark("undefined"),
     mark("type signature"),
+    mark("encoding"),
     mark("encoded rows, uploaded once"),
     mark("nothing leaves the institution"),
     mark("nothing but the sums that fit the shared encoder"),
