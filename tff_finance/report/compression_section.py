@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 from tff_finance.report import formats, labels, learning_curves, styles
-from tff_finance.report.catalogue import Words
+from tff_finance.report.catalogue import Words, mark
 from tff_finance.report.content import Picture, Section, Study, Table
 
+_BOTH = mark("Megabytes exchanged, logarithmic scale")
+_UP = mark("Megabytes from the banks, logarithmic scale")
 _MARKERS_PER_LINE = 6
 _DIGITS = 4
 # Early rounds would leave the rest of the axis to a hundredth of AUC.
@@ -55,7 +57,7 @@ def compression_section(study: Study, words: Words) -> Section | None:
                     "Curves of validation AUC over megabytes. At the end: %(ends)s.",
                     ends=alt,
                 ),
-                draw=functools.partial(_draw, study, kept, per_round),
+                draw=functools.partial(_draw, study, kept, per_round, _BOTH),
             ),
             Picture(
                 name=f"{study.key}auc_by_upload",
@@ -64,7 +66,7 @@ def compression_section(study: Study, words: Words) -> Section | None:
                     "Curves of validation AUC over megabytes. At the end: %(ends)s.",
                     ends=alt,
                 ),
-                draw=functools.partial(_draw, study, kept, uploads),
+                draw=functools.partial(_draw, study, kept, uploads, _UP),
             ),
         ],
         tables=[table] if table else [],
@@ -80,7 +82,11 @@ def compression_section(study: Study, words: Words) -> Section | None:
 
 
 def _draw(
-    study: Study, kept: pd.DataFrame, per_round: dict[str, float], words: Words
+    study: Study,
+    kept: pd.DataFrame,
+    per_round: dict[str, float],
+    axis: str,
+    words: Words,
 ) -> matplotlib.figure.Figure:
     figure = styles.new_figure(3.6)
     axes = figure.subplots()
@@ -110,7 +116,7 @@ def _draw(
     axes.xaxis.set_major_formatter(
         lambda value, _: words.number(value, max(0, int(np.ceil(-np.log10(value)))))
     )
-    axes.set_xlabel(words.say("Megabytes exchanged, logarithmic scale"))
+    axes.set_xlabel(words.say(axis))
     axes.set_ylabel(words.say("Validation AUC"))
     _look_at_the_end(axes, kept[kept["method"].isin(per_round)])
     axes.grid()
@@ -123,10 +129,8 @@ def _look_at_the_end(axes: matplotlib.axes.Axes, kept: pd.DataFrame) -> None:
     lowest = 0.5 + _SHOWN * (kept["mean"].max() - 0.5)
     margin = 0.05 * (kept["high"].max() - lowest)
     axes.set_ylim(lowest - margin, kept["high"].max() + margin)
-    starts = [
-        line.get_xdata()[line.get_ydata() >= lowest].min(initial=np.inf)
-        for line in axes.lines
-    ]
+    lines = [np.asarray(line.get_xydata(), float) for line in axes.lines]
+    starts = [line[line[:, 1] >= lowest, 0].min(initial=np.inf) for line in lines]
     axes.set_xlim(left=min(starts) / 1.5)
 
 
