@@ -65,6 +65,17 @@ _TRAINING = (
         "Rounds or epochs without better validation loss before FedAvg, local and "
         "centralized stop.",
     ),
+    flags.DEFINE_integer(
+        "quantization_bits", None, "Of each coordinate in fed_avg_quantized, 1 to 16."
+    ),
+    flags.DEFINE_float(
+        "top_k_share", None, "Of an update's coordinates that fed_avg_top_k sends."
+    ),
+    flags.DEFINE_bool(
+        "validation_auc",
+        None,
+        "AUC of each validated round, for curves over traffic; not counted as traffic.",
+    ),
 )
 
 # Each flag sets the field of PersonalizationConfig that it is named after.

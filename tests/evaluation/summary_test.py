@@ -207,6 +207,9 @@ def test_effort(summary):
         "validation_bytes_down": 7,
         "validation_bytes_up": 5,
         "source": "type signature",
+        # As in records from before these were known.
+        "institution_bytes_down": None,
+        "institution_bytes_up": None,
     }
     assert fed_avg["seconds"] == pytest.approx(1.5)
     assert summary["methods"]["local"]["seconds"] == pytest.approx(2 * 1.5)
@@ -239,6 +242,7 @@ def test_to_99_percent_missed_under_a_seed_has_a_reason():
         "rounds": missed | {"values": [None, 4, 4], "median": 4},
         "bytes": missed
         | {"values": [None, 4409.6, 4408], "median": pytest.approx(4409.6)},
+        "bytes_up": missed | {"values": [None, 400, 400], "median": 400},
         "seeds_reached": 2,
     }
 

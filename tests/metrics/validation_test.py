@@ -24,9 +24,7 @@ BIAS = np.array([0.25], np.float32)
 WEIGHTS = tff.learning.models.ModelWeights((KERNEL, BIAS), ())
 
 
-@pytest.fixture(scope="module")
-def validation(tff_context):
-    del tff_context
+def build(**options):
     model = keras_models.functional_model(
         lambda: build_risk_model(FEATURES, hidden_units=(), seed=0)
     )
@@ -34,7 +32,20 @@ def validation(tff_context):
         model,
         weights_type=weights_lib.weights_type(model),
         element_type=examples_type(FEATURES),
+        **options,
     )
+
+
+@pytest.fixture(scope="module")
+def validation(tff_context):
+    del tff_context
+    return build()
+
+
+@pytest.fixture(scope="module")
+def validation_with_auc(tff_context):
+    del tff_context
+    return build(with_auc=True)
 
 
 def table(rows, seed, *, shift=0.0, label_rate=0.5):
@@ -66,6 +77,19 @@ def test_equal_to_scikit_learn_on_pooled_rows(validation):
     assert result.accuracy == sklearn.metrics.accuracy_score(y, probability >= 0.5)
     means = [judge(validation, t) for t in tables[:2]]
     assert abs(np.mean([m.loss for m in means]) - result.loss) > 0.1
+
+
+def test_auc_is_that_of_pooled_rows(validation, validation_with_auc):
+    tables = [table(500, 1), table(31, 2, shift=2, label_rate=0.9), table(0, 3)]
+    result = judge(validation_with_auc, *tables)
+    x, y = (np.concatenate(parts) for parts in zip(*tables, strict=True))
+    # Scores in bins of 1/128 of a logit: few of these rows are tied.
+    expected = sklearn.metrics.roc_auc_score(y, x @ KERNEL[:, 0])
+    assert result.auc == pytest.approx(expected, abs=1e-3)
+    assert judge(validation_with_auc, (*tables[0][:1], np.ones(500))).auc is None
+    plain = judge(validation, *tables)
+    assert plain.auc is None
+    assert (plain.loss, plain.accuracy) == (result.loss, result.accuracy)
 
 
 def test_certain_and_wrong_costs_its_logit(validation):

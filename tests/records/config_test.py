@@ -91,6 +91,10 @@ def test_from_mapping_leaves_its_argument_alone():
         ("proximal_mu", -0.1),
         ("plateau_rates", ("both",)),
         ("plateau_factor", 1.0),
+        ("quantization_bits", 17),
+        ("quantization_bits", 0),
+        ("top_k_share", 0.0),
+        ("top_k_share", 1.1),
         ("plateau_patience", 0),
         ("plateau_minimum", -1.0),
         ("batch_size", 0),
@@ -154,7 +158,7 @@ def test_scaffold_is_of_plain_sgd():
     assert config(methods=("fed_avg", "fed_prox"), training=training)
 
 
-@pytest.mark.parametrize("method", ["scaffold", "fed_per"])
+@pytest.mark.parametrize("method", ["scaffold", "fed_per", "fed_avg_top_k"])
 def test_institution_state_is_not_for_workers_of_other_machines(method):
     with pytest.raises(
         ValueError, match=f"`methods` can't have {method} with the runtime"

@@ -4,11 +4,17 @@ import collections
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_federated as tff
 
+from tff_finance.aggregation.sparse_sum import SparseSumFactory
+from tff_finance.aggregation.stochastic_quantization import build_quantized_mean
+from tff_finance.aggregation.tff_quantization import build_tff_quantized_mean
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.algorithms.fed_sgd import build_fed_sgd
 from tff_finance.client_work.batches import LocalEpochs
+from tff_finance.institutions.examples import client_dataset, dense_examples
+from tff_finance.runtime import programs
 from tff_finance.tasks import keras_models
 from tff_finance.tasks.risk import build_risk_model
 from tff_finance.training.communication import Traffic, traffic_per_round, type_bytes
@@ -51,6 +57,47 @@ def test_fed_sgd(model):
         bytes_down=MODEL_BYTES + STATE_BYTES,
         bytes_up=MODEL_BYTES + WEIGHT_AND_METRICS_BYTES,
     )
+
+
+AGGREGATORS = {
+    "none": None,
+    "quantized": build_quantized_mean(3),
+    "quantized without rotation": build_quantized_mean(5, rotate=False),
+    "top-k": tff.aggregators.MeanFactory(SparseSumFactory(0.3)),
+    "tff": build_tff_quantized_mean(6),
+    "tff rotated": tff.aggregators.MeanFactory(
+        tff.aggregators.HadamardTransformFactory(
+            tff.aggregators.EncodedSumFactory.quantize_above_threshold(4, 0)
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AGGREGATORS)
+def test_counted_is_what_a_client_sends(model, name):
+    """The arrays of a round: encodings with all that is in them."""
+    process = build_fed_avg(
+        model,
+        client_optimizer=tff.learning.optimizers.build_sgdm(0.1),
+        batches=LocalEpochs(epochs=1, batch_size=8),
+        aggregator=AGGREGATORS[name],
+    )
+    x = np.random.default_rng(1).normal(size=(20, 5))
+    client = client_dataset(dense_examples(x, x[:, 0] > 0, institution="bank"))
+    # As the workers' runtime splits it: a graph that is optimized twice makes
+    # TensorFlow abort.
+    form = tff.backends.mapreduce.get_map_reduce_form_for_computation(
+        process.next, programs.as_traced()
+    )
+    received = form.prepare(process.initialize())
+    sent = form.work(client, received)
+    assert traffic_per_round(process.next) == Traffic(
+        bytes_down=bytes_of(received), bytes_up=bytes_of(sent)
+    )
+
+
+def bytes_of(value):
+    return sum(np.asarray(array).nbytes for array in tf.nest.flatten(value))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,11 @@ from tff_finance.algorithms.scaffold import build_scaffold
 from tff_finance.algorithms.server_optimizers import build_server_optimizer
 from tff_finance.client_work import weights as weights_lib
 from tff_finance.evaluation.asynchronous_methods import fed_buff
+from tff_finance.evaluation.compressed_methods import (
+    quantized_fed_avg,
+    tff_compressed_fed_avg,
+    top_k_fed_avg,
+)
 from tff_finance.evaluation.fed_md import fed_md
 from tff_finance.evaluation.gradient_boosting import GradientBoosting
 from tff_finance.evaluation.methods import (
@@ -57,7 +62,7 @@ def build_methods(
         store: How clients get at their rows.
         num_institutions: That take part; SCAFFOLD and FedPer need it.
         state_directory: Where institutions keep state between rounds, a folder of
-            this run alone; SCAFFOLD and FedPer need it.
+            this run alone; SCAFFOLD, FedPer and top-k sparsification need it.
         task: Gives the model.
         positive_weight: Weight of a positive row in the loss of every network;
             scores are corrected for it. Boosting has none.
@@ -90,6 +95,7 @@ def build_methods(
                 model,
                 weights_type=weights_lib.weights_type(model),
                 element_type=store.element_type(num_features),
+                with_auc=training.validation_auc,
             ),
             training=training,
             store=store,
@@ -203,4 +209,7 @@ _BUILDERS: Mapping[str, Callable[[Suite, str], Method]] = {
     },
     "fed_avg_dp_sgd": build_fed_avg_dp_sgd,
     "fed_avg_poisson": build_fed_avg_poisson,
+    "fed_avg_quantized": quantized_fed_avg,
+    "fed_avg_top_k": top_k_fed_avg,
+    "fed_avg_tff_compressed": tff_compressed_fed_avg,
 }

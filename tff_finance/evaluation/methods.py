@@ -20,7 +20,11 @@ from tff_finance.institutions.examples import (
     dense_examples,
 )
 from tff_finance.institutions.state import InstitutionStateFiles
-from tff_finance.metrics.validation import ValidationResult, validation_result
+from tff_finance.metrics.validation import (
+    SUMS,
+    ValidationResult,
+    validation_result,
+)
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.participation import EVERYONE, ParticipationConfig
 from tff_finance.records.run_record import CurveRow, RunRow
@@ -104,6 +108,8 @@ class Learner:
         plateaus: Which learning rates are reduced, and when.
         participation: Who takes part in a round of training.
         build_rounds: Puts rounds on a simulated clock; None for no clock.
+        source: Where the process's byte counts come from: its types, which for a
+            compressed method are those of the encoded update.
     """
 
     process: tff.learning.templates.LearningProcess
@@ -115,6 +121,7 @@ class Learner:
     plateaus: Sequence[ReduceOnPlateau] = ()
     participation: ParticipationConfig = EVERYONE
     build_rounds: BuildRounds | None = None
+    source: str = communication.SOURCE
 
     def train(
         self,
@@ -192,13 +199,19 @@ class Learner:
         return keras_scorer(lambda: self.build_keras_model(None), weights)
 
     def validation_traffic(self) -> communication.Traffic:
-        """What one validation exchanges with each institution."""
+        """What one validation exchanges with each institution.
+
+        Without the counts that an AUC on the curve is made of: they are an
+        instrument of the study, and training does without them.
+
+        Returns:
+            Bytes down and up per institution.
+        """
         weights_type, _ = self.validation.type_signature.parameter
+        sums = self.validation.type_signature.result.member
         return communication.Traffic(
             bytes_down=communication.type_bytes(weights_type.member),
-            bytes_up=communication.type_bytes(
-                self.validation.type_signature.result.member
-            ),
+            bytes_up=sum(communication.type_bytes(sums[name]) for name in SUMS),
         )
 
     def _rounds(
@@ -390,9 +403,11 @@ def federated_run(
         bytes_up=tally.uploads * per_round.bytes_up,
         validation_bytes_down=validations * validating.bytes_down,
         validation_bytes_up=validations * validating.bytes_up,
-        source=communication.SOURCE,
+        source=learner.source,
         dropouts=tally.downloads - tally.uploads,
         skipped_rounds=tally.skipped_rounds,
+        institution_bytes_down=per_round.bytes_down,
+        institution_bytes_up=per_round.bytes_up,
     )
 
 

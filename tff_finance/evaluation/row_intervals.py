@@ -12,7 +12,12 @@ from tff_finance.evaluation.bootstrap import (
     PairedDifference,
     bootstrap_comparisons,
 )
-from tff_finance.evaluation.summary import CENTRALIZED, LOCAL
+from tff_finance.evaluation.summary import (
+    CENTRALIZED,
+    FED_AVG,
+    LOCAL,
+    compared_with_fed_avg,
+)
 from tff_finance.evaluation.test_scores import TestScores
 from tff_finance.institutions.examples import Examples
 from tff_finance.metrics.values import Undefined
@@ -59,15 +64,19 @@ def bootstrap_rows(
 
     Returns:
         On all rows each method's values, its distance to `centralized` and to the
-        mean of `local` models; on each institution's own rows the values and the
-        gain over `local`. Of the metrics in `row_metrics`.
+        mean of `local` models, and that of other federated methods to `fed_avg`; on
+        each institution's own rows the values and the gain over `local`. Of the
+        metrics in `row_metrics`.
     """
     found: list[BootstrapRow] = []
     if pooled:
         on_all = bootstrap_comparisons(
             np.concatenate([rows["y"] for rows in test.values()]),
             {method: of.pooled() for method, of in scores.items()},
-            _comparisons(list(scores), (CENTRALIZED, LOCAL)),
+            [
+                *_comparisons(list(scores), (CENTRALIZED, LOCAL)),
+                *(Comparison(m, FED_AVG) for m in compared_with_fed_avg(list(scores))),
+            ],
             generator=np.random.default_rng([seed, _STREAM]),
             clusters=_numbered(clusters, list(test)) if clusters else None,
             resamples=resamples,

@@ -19,6 +19,7 @@ from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.records.config import TrainingConfig
 from tff_finance.records.participation import EVERYONE
 from tff_finance.records.robustness import NO_ATTACK
+from tff_finance.training import communication
 from tff_finance.training.plateau import ReduceOnPlateau
 from tff_finance.training.progress import StoppingRule
 from tff_finance.training.rounds import Rounds, SynchronousRounds
@@ -74,6 +75,7 @@ class Suite:
         institution_state: InstitutionStateFiles | None = None,
         validation: tff.Computation | None = None,
         cohorts: bool = False,
+        source: str = communication.SOURCE,
     ) -> Learner:
         """A process with all that its training needs.
 
@@ -84,6 +86,7 @@ class Suite:
             institution_state: The files that the process was built with, if any.
             validation: Defaults to that of the whole model.
             cohorts: Whether rounds may be of some of the institutions.
+            source: Where byte counts come from.
 
         Returns:
             The learner.
@@ -97,6 +100,7 @@ class Suite:
             store=self.store,
             institution_state=institution_state,
             participation=(training.participation if cohorts else EVERYONE),
+            source=source,
             plateaus=tuple(
                 ReduceOnPlateau(
                     rate=rate,
@@ -114,9 +118,12 @@ class Suite:
         name: str,
         process: LearningProcess,
         institution_state: InstitutionStateFiles | None = None,
+        source: str = communication.SOURCE,
     ) -> Method:
         """A method whose rounds are local epochs and a server step."""
-        learner = self.learner_of_local_epochs(process, institution_state)
+        learner = self.learner_of_local_epochs(
+            process, institution_state, source=source
+        )
         return Federated(name=name, learner=learner)
 
     def learner_of_local_epochs(
@@ -124,6 +131,7 @@ class Suite:
         process: LearningProcess,
         institution_state: InstitutionStateFiles | None = None,
         validation: tff.Computation | None = None,
+        source: str = communication.SOURCE,
     ) -> Learner:
         """A process whose rounds are local epochs and a server step."""
         clock = self.training.asynchronous
@@ -141,6 +149,7 @@ class Suite:
             institution_state=institution_state,
             validation=validation,
             cohorts=True,
+            source=source,
         )
         if not clock.has_clock:
             return learner

@@ -1,17 +1,19 @@
 """`summary.json`: the public extract of a run record."""
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tff_finance.evaluation import reach
 from tff_finance.evaluation.contribution_summary import summarize_contribution
 from tff_finance.evaluation.intervals import summarize, too_few_rows
 from tff_finance.evaluation.multiple_comparisons import simultaneous
 from tff_finance.evaluation.privacy_summary import summarize_privacy
 from tff_finance.evaluation.row_summary import Cell, RowIntervals
+from tff_finance.records.config import WITHOUT_GLOBAL_NETWORK
 from tff_finance.records.run_record import (
     DIFFERENT_TARGETS,
     MetricRow,
@@ -22,9 +24,11 @@ SCHEMA_VERSION = 1
 LOCAL = "local"
 GLOBAL = "global"
 CENTRALIZED = "centralized"
-TARGET_SHARE = 0.99
+FED_AVG = "fed_avg"
+# What other methods with one network for all are compared with.
+_REFERENCES = (CENTRALIZED, FED_AVG)
 
-_TRAFFIC = ["bytes_down", "bytes_up", "validation_bytes_down", "validation_bytes_up"]
+_PER_INSTITUTION = ("institution_bytes_down", "institution_bytes_up")
 
 # Averages over rows, of which a mean over institutions is one of the same kind.
 # Ranking metrics are none: their means would look like pooled values.
@@ -38,7 +42,10 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
     that are averages over rows), `to_centralized` (paired differences on all
     rows), `to_99_percent` (rounds and bytes, those of validation included, until
     validation accuracy reaches 99 % of centralized training's; their median
-    counts a seed that never does as later than all others), `scenario`,
+    counts a seed that never does as later than all others), `to_fed_avg` (paired
+    differences of the other federated methods on all rows),
+    `to_99_percent_of_fed_avg` (rounds and bytes, and `bytes_up` of updates alone,
+    until validation AUC reaches 99 % of FedAvg's, if curves have it), `scenario`,
     `preprocessing`, and for each method `runs`, `runs_stopped_at_maximum`,
     `non_finite_updates` and `privacy` (as `summarize_privacy` makes it; None if
     nothing is promised). Seconds are those of a seed's training, mean over seeds.
@@ -74,7 +81,20 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
         "to_local": tables.on_all_rows(LOCAL),
         "to_99_percent": tables.to_99_percent(),
         "contribution": tables.contribution(),
+        "to_fed_avg": tables.to_fed_avg(),
+        "to_99_percent_of_fed_avg": tables.to_99_percent_of_fed_avg(),
     }
+
+
+def compared_with_fed_avg(methods: Sequence[str]) -> list[str]:
+    """The methods whose distance to FedAvg is of interest; none without FedAvg."""
+    if FED_AVG not in methods:
+        return []
+    return [
+        method
+        for method in methods
+        if method not in _REFERENCES and method not in WITHOUT_GLOBAL_NETWORK
+    ]
 
 
 class _Tables:
@@ -168,11 +188,33 @@ class _Tables:
 
     def to_99_percent(self) -> dict[str, Any]:
         """Rounds and bytes until a federated model is nearly as good."""
-        if CENTRALIZED not in self.methods or self._curves.empty:
+        return self._reach(CENTRALIZED, "validation_accuracy")
+
+    def to_99_percent_of_fed_avg(self) -> dict[str, Any]:
+        """The same by AUC, where curves have it."""
+        return self._reach(FED_AVG, "validation_auc")
+
+    def to_fed_avg(self) -> dict[str, Any]:
+        """Other federated methods minus FedAvg, paired by seed, on all rows."""
+        return {
+            method: self._difference(method, FED_AVG, "pooled", "")
+            for method in compared_with_fed_avg(self.methods)
+        }
+
+    def _reach(self, reference: str, column: str) -> dict[str, Any]:
+        if reference not in self.methods or self._curves.empty:
             return {}
-        targets = {seed: self._target_accuracy(seed) for seed in self._seeds}
-        federated = [m for m in self.methods if self._is_federated(m)]
-        return {method: self._reach(method, targets) for method in federated}
+        curves, runs = self._curves, self._runs
+        wanted = reach.targets(curves, runs, reference=reference, column=column)
+        if not wanted:
+            return {}
+        return {
+            method: reach.reach(
+                curves, runs, method=method, column=column, wanted=wanted
+            )
+            for method in self.methods
+            if self._is_federated(method)
+        }
 
     def contribution(self) -> dict[str, Any] | None:
         """What each institution contributes; None unless that was asked for."""
@@ -296,12 +338,14 @@ class _Tables:
     def _effort(self, method: str) -> dict[str, Any]:
         runs = self._runs[self._runs["method"] == method]
         per_seed = runs.groupby("seed")
-        total = per_seed[_TRAFFIC].sum()
+        total = per_seed[reach.TRAFFIC].sum()
         return {
             "communication": {  # means over seeds
                 "rounds": round(float(per_seed["exchanges"].max().mean())),
                 **{name: round(float(v)) for name, v in total.mean().items()},
                 "source": str(runs["source"].iloc[0]),
+                # Of one institution in one exchange.
+                **{name: _known(runs[name]) for name in _PER_INSTITUTION},
             },
             "seconds": float(per_seed["seconds"].sum().mean()),
             # Whether training had ended by itself, and with everybody.
@@ -321,39 +365,6 @@ class _Tables:
             return 0
         curves = self._curves[self._curves["method"] == method]
         return int(curves[column].sum())
-
-    def _target_accuracy(self, seed: int) -> float:
-        runs, curves = self._runs, self._curves
-        run = runs[(runs["method"] == CENTRALIZED) & (runs["seed"] == seed)].iloc[0]
-        best = curves[
-            (curves["method"] == CENTRALIZED)
-            & (curves["seed"] == seed)
-            & (curves["round"] == run["best_round"])
-        ]
-        return TARGET_SHARE * float(best["validation_accuracy"].iloc[0])
-
-    def _reach(self, method: str, targets: Mapping[int, float]) -> dict[str, Any]:
-        rounds: list[float | None] = []
-        volume: list[float | None] = []
-        for seed, target in targets.items():
-            curve = self._curves[
-                (self._curves["method"] == method) & (self._curves["seed"] == seed)
-            ]
-            reached = curve.loc[curve["validation_accuracy"] >= target, "round"]
-            run = self._runs[
-                (self._runs["method"] == method) & (self._runs["seed"] == seed)
-            ].iloc[0]
-            per_round = run[_TRAFFIC].sum() / run["rounds"]
-            first = float(reached.min()) if len(reached) else None
-            rounds.append(first)
-            volume.append(None if first is None else first * per_round)
-        missed = sum(value is None for value in rounds)
-        reason = f"not reached in {missed} of {len(rounds)} seeds"
-        return {
-            "rounds": summarize(rounds, reason=reason) | _median(rounds),
-            "bytes": summarize(volume, reason=reason) | _median(volume),
-            "seeds_reached": len(rounds) - missed,
-        }
 
 
 def _add_simultaneous(gain: dict[str, Any], metric: str) -> None:
@@ -382,10 +393,9 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(defined))
 
 
-def _median(values: Sequence[float | None]) -> dict[str, float | None]:
-    """The median, which a few seeds that never get there leave well defined."""
-    median = float(np.median([np.inf if v is None else v for v in values]))
-    return {"median": median if np.isfinite(median) else None}
+def _known(values: pd.Series) -> int | None:
+    """The mean of whole numbers; None if one is missing."""
+    return None if values.isna().any() else round(float(values.mean()))
 
 
 def _first(reasons: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tff_finance.checks import check_in_range, check_positive
 from tff_finance.metrics.score_histogram import FIRST_POSITIVE_BIN, ScoreHistogram
@@ -43,8 +44,24 @@ def auc(histogram: ScoreHistogram) -> Value:
     undefined = lacks_a_class(histogram)
     if undefined is not None:
         return undefined
-    concordant, tied = _pairs(histogram)
-    return (2 * concordant + tied) / (2 * _all_pairs(histogram))
+    return _area(histogram.negatives, histogram.positives)
+
+
+def auc_of_counts(
+    negatives: NDArray[np.int64], positives: NDArray[np.int64]
+) -> float | None:
+    """Returns the AUC of rows counted by score, a tie counted half.
+
+    Args:
+        negatives: Rows of label 0 by ascending score, int64[bins].
+        positives: Rows of label 1, likewise.
+
+    Returns:
+        The area, or None without both classes.
+    """
+    if not (negatives.any() and positives.any()):
+        return None
+    return _area(negatives, positives)
 
 
 def auc_bounds(histogram: ScoreHistogram) -> tuple[float, float] | Undefined:
@@ -56,8 +73,8 @@ def auc_bounds(histogram: ScoreHistogram) -> tuple[float, float] | Undefined:
     undefined = lacks_a_class(histogram)
     if undefined is not None:
         return undefined
-    concordant, tied = _pairs(histogram)
-    pairs = _all_pairs(histogram)
+    concordant, tied = _pairs(histogram.negatives, histogram.positives)
+    pairs = histogram.positive_rows * histogram.negative_rows
     return concordant / pairs, (concordant + tied) / pairs
 
 
@@ -234,18 +251,20 @@ def all_metrics(
     return {name: metric.compute(histogram) for name, metric in metrics.items()}
 
 
-def _pairs(histogram: ScoreHistogram) -> tuple[int, int]:
+def _area(negatives: NDArray[np.int64], positives: NDArray[np.int64]) -> float:
+    """Returns the share of pairs ranked right, ties counted half."""
+    concordant, tied = _pairs(negatives, positives)
+    return (2 * concordant + tied) / (2 * int(negatives.sum()) * int(positives.sum()))
+
+
+def _pairs(
+    negatives: NDArray[np.int64], positives: NDArray[np.int64]
+) -> tuple[int, int]:
     """Returns the pairs ranked right, and those tied, as exact integers."""
     # Python's integers: two billion rows of each class are 4e18 pairs, close to
     # the end of int64, and a float would round what bounds must contain.
-    positives = histogram.positives.tolist()
-    negatives = histogram.negatives
+    each = positives.tolist()
     below = (np.cumsum(negatives) - negatives).tolist()
-    concordant = sum(map(operator.mul, positives, below))
-    tied = sum(map(operator.mul, positives, negatives.tolist()))
+    concordant = sum(map(operator.mul, each, below))
+    tied = sum(map(operator.mul, each, negatives.tolist()))
     return concordant, tied
-
-
-def _all_pairs(histogram: ScoreHistogram) -> int:
-    """Returns the number of pairs of a positive and a negative."""
-    return histogram.positive_rows * histogram.negative_rows

@@ -1,7 +1,9 @@
 """Validation during training: three sums per institution, and nothing else.
 
 Early stopping needs a loss and wants an accuracy. A whole score histogram every
-round would weigh more than the model.
+round would weigh more than the model. A study may ask for the AUC of each validated
+round all the same: then counts by score are summed as well. They are an instrument of
+the study, which no rule of training looks at, and are no part of its traffic.
 """
 
 import collections
@@ -9,10 +11,18 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_finance.institutions.rows import Table, rows_of, sum_over
+from tff_finance.metrics.accumulate import histogram_tensors
+from tff_finance.metrics.derived import auc_of_counts
+
+SUMS = ("log_loss_sum", "correct", "rows")
+"""What an institution sends in a validation."""
+
+_COUNTS = ("negatives", "positives")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,11 +33,13 @@ class ValidationResult:
         loss: Mean log loss in nats.
         accuracy: Share of rows on the right side of probability 0.5.
         rows: Number of rows.
+        auc: Area under the ROC curve, if it was asked for and both classes occur.
     """
 
     loss: float
     accuracy: float
     rows: int
+    auc: float | None = None
 
 
 def build_federated_validation(
@@ -36,6 +48,7 @@ def build_federated_validation(
     weights_type: tff.Type,
     element_type: tff.Type,
     complete: Callable[[Any, tf.Tensor], Any] | None = None,
+    with_auc: bool = False,
 ) -> tff.Computation:
     """Builds `<W@SERVER, {B*}@CLIENTS> -> <log_loss_sum, correct, rows>@SERVER`.
 
@@ -46,6 +59,8 @@ def build_federated_validation(
             of exactly one; of `examples_type` or `shards_type`.
         complete: Takes `W` and the name of the institution, string[], and returns all
             the model's weights, where part of them is kept at the institution.
+        with_auc: Whether the result also has `negatives` and `positives`, the rows
+            of each class by bin of the score, int64[LOGIT_BINS].
 
     Returns:
         The computation; sums are float64 and int64.
@@ -59,7 +74,7 @@ def build_federated_validation(
         rows = rows_of(element, num_features)
         if complete:
             weights = complete(weights, element["institution"])
-        return sum_over(rows, lambda table: _sums(model, weights, table))
+        return sum_over(rows, lambda table: _sums(model, weights, table, with_auc))
 
     @tff.federated_computation(
         tff.FederatedType(weights_type, tff.SERVER),
@@ -73,7 +88,10 @@ def build_federated_validation(
 
 
 def _sums(
-    model: tff.learning.models.FunctionalModel, weights: Any, table: Table
+    model: tff.learning.models.FunctionalModel,
+    weights: Any,
+    table: Table,
+    with_auc: bool,
 ) -> collections.OrderedDict[str, tf.Tensor]:
     """Over the rows of a table."""
     logits = model.predict_on_batch(
@@ -83,11 +101,15 @@ def _sums(
     )
     losses = tf.nn.sigmoid_cross_entropy_with_logits(table.y, logits)
     correct = tf.equal(logits >= 0.0, table.y > 0.5)  # noqa: PLR2004
-    return collections.OrderedDict(
+    sums = collections.OrderedDict(
         log_loss_sum=tf.reduce_sum(tf.cast(losses, tf.float64)),
         correct=tf.reduce_sum(tf.cast(correct, tf.int64)),
         rows=tf.shape(logits, tf.int64)[0],
     )
+    if with_auc:
+        histogram = histogram_tensors(logits, table.y)
+        sums.update((name, histogram[name]) for name in _COUNTS)
+    return sums
 
 
 def validation_result(sums: Any) -> ValidationResult:
@@ -97,7 +119,7 @@ def validation_result(sums: Any) -> ValidationResult:
         sums: Over all institutions.
 
     Returns:
-        Mean loss and accuracy.
+        Mean loss and accuracy; AUC if there are counts.
 
     Raises:
         ValueError: If there are no validation rows.
@@ -107,8 +129,12 @@ def validation_result(sums: Any) -> ValidationResult:
         raise ValueError(
             "No institution has validation rows: early stopping needs some."
         )
+    auc = None
+    if all(name in sums for name in _COUNTS):
+        auc = auc_of_counts(*(np.asarray(sums[name]) for name in _COUNTS))
     return ValidationResult(
         loss=float(sums["log_loss_sum"]) / rows,
         accuracy=int(sums["correct"]) / rows,
         rows=rows,
+        auc=auc,
     )

@@ -39,9 +39,12 @@ METHODS = (
     "fed_avg_rejecting",
     "fed_avg_dp_sgd",
     "fed_avg_poisson",
+    "fed_avg_quantized",
+    "fed_avg_top_k",
+    "fed_avg_tff_compressed",
 )
 # Whose institutions keep state between rounds.
-STATEFUL_METHODS = ("scaffold", "fed_per")
+STATEFUL_METHODS = ("scaffold", "fed_per", "fed_avg_top_k")
 # Whose rounds have no institutions as clients: settings of these leave them alone.
 REFERENCES = ("local", "centralized", "gradient_boosting")
 # Variants of FedAvg, which institutions may be hostile in.
@@ -58,7 +61,15 @@ UNDER_ATTACK = (
     "fed_avg_rejecting",
 )
 # Whose rounds may be of some of the institutions.
-WITH_COHORTS = (*UNDER_ATTACK, "fed_sgd", "fed_prox", "scaffold")
+WITH_COHORTS = (
+    *UNDER_ATTACK,
+    "fed_sgd",
+    "fed_prox",
+    "scaffold",
+    "fed_avg_quantized",
+    "fed_avg_top_k",
+    "fed_avg_tff_compressed",
+)
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "yogi")
 LEARNING_RATES = ("client", "server")
 Config = TypeVar("Config", bound="StudyConfig")
@@ -115,6 +126,9 @@ class TrainingConfig:
         dp_sgd: Of FedAvg with record-level differential privacy, and of the same
             without privacy, `fed_avg_poisson`, as far as it applies.
         asynchronous: Simulated time, and FedBuff on it.
+        quantization_bits: Of each coordinate of an update in `fed_avg_quantized`.
+        top_k_share: Of an update's coordinates that `fed_avg_top_k` sends.
+        validation_auc: Whether the curves have the AUC on validation rows.
     """
 
     hidden_units: tuple[int, ...] = (32, 16)
@@ -146,6 +160,9 @@ class TrainingConfig:
     asynchronous: AsynchronousConfig = dataclasses.field(
         default_factory=AsynchronousConfig
     )
+    quantization_bits: int = 4
+    top_k_share: float = 0.05
+    validation_auc: bool = False
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
@@ -176,6 +193,9 @@ class TrainingConfig:
                 "`participation` must be everyone's on a simulated clock: give either "
                 "`institution_seconds` or cohorts and dropouts."
             )
+        checks.check_in_range("quantization_bits", self.quantization_bits, 1, 16)
+        checks.check_positive("top_k_share", self.top_k_share)
+        checks.check_in_range("top_k_share", self.top_k_share, 0, 1)
 
     def _check_plateau(self) -> None:
         for rate in self.plateau_rates:

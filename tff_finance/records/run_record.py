@@ -108,6 +108,7 @@ class CurveRow:
             there is none.
         server_learning_rate: Likewise.
         rejected_updates: Institutions whose update the aggregator left out.
+        validation_auc: AUC on validation rows; None if it wasn't asked for.
         simulated_seconds: When the round ended on a simulated clock; None if there
             is no clock, as of all below.
         mean_staleness: Of the round's updates, in rounds.
@@ -126,6 +127,7 @@ class CurveRow:
     client_learning_rate: float | None = None
     server_learning_rate: float | None = None
     rejected_updates: int = 0
+    validation_auc: float | None = None
     simulated_seconds: float | None = None
     mean_staleness: float | None = None
     late_updates: int | None = None
@@ -156,6 +158,9 @@ class RunRow:
         source: Where the byte counts come from.
         dropouts: Institutions that got the model and sent no update, all rounds.
         skipped_rounds: Rounds in which too few took part for the model to move.
+        institution_bytes_down: To one institution in one exchange; None if nothing
+            goes round by round, or if it isn't known.
+        institution_bytes_up: From one institution in one exchange, likewise.
     """
 
     seed: int
@@ -173,6 +178,8 @@ class RunRow:
     source: str
     dropouts: int = 0
     skipped_rounds: int = 0
+    institution_bytes_down: int | None = None
+    institution_bytes_up: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

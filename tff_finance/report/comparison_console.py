@@ -34,6 +34,7 @@ def print_comparison(
     for reference, title in (
         ("to_centralized", "AUC on all rows minus that of pooled training"),
         ("to_local", "AUC on all rows minus the mean of the local models'"),
+        ("to_fed_avg", "AUC on all rows minus FedAvg's"),
     ):
         if summary[reference]:
             console.print(_differences(summary[reference], title))

@@ -23,6 +23,9 @@ _LABELS = {
     "fine_tuned": "FedAvg, fine-tuned",
     "fed_per": "FedPer, own heads",
     "fed_md": "FedMD, by predictions",
+    "fed_avg_quantized": "FedAvg, quantized",
+    "fed_avg_top_k": "FedAvg, top-k",
+    "fed_avg_tff_compressed": "FedAvg, TFF's 8 bits",
 }
 
 _CONTRIBUTIONS = {"shapley": "Shapley value", "leave_one_out": "leave-one-out"}

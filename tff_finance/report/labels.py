@@ -28,6 +28,9 @@ METHODS = {
     "fed_avg_rejecting": mark("Together: rejecting"),
     "fed_avg_dp_sgd": mark("Together: FedAvg, DP-SGD"),
     "fed_avg_poisson": mark("Together: FedAvg, as DP-SGD without privacy"),
+    "fed_avg_quantized": mark("FedAvg, quantized"),
+    "fed_avg_top_k": mark("FedAvg, top-k"),
+    "fed_avg_tff_compressed": mark("FedAvg, TFF's 8 bits"),
 }
 
 # Proper names: the same in every language.
@@ -51,6 +54,9 @@ _ALGORITHMS = {
     "fed_avg_rejecting": "FedAvg with rejection",
     "fed_avg_dp_sgd": "FedAvg (DP-SGD)",
     "fed_avg_poisson": "FedAvg (Poisson)",
+    "fed_avg_quantized": "FedAvg (quantized)",
+    "fed_avg_top_k": "FedAvg (top-k)",
+    "fed_avg_tff_compressed": "FedAvg (TFF's 8 bits)",
 }
 
 _METRICS = {
@@ -181,6 +187,9 @@ _SETTINGS = {
         "FedBuff rounds without improvement before a stop"
     ),
     "training.asynchronous.max_simulated_seconds": mark("Most simulated seconds"),
+    "training.quantization_bits": mark("Bits of a quantized coordinate"),
+    "training.top_k_share": mark("Share of coordinates that top-k sends"),
+    "training.validation_auc": mark("AUC on the validation curves"),
     "runtime": mark("Where computations ran"),
     "task": mark("Task"),
     "dataset": mark("Table"),
@@ -241,6 +250,7 @@ _REMARKS = (
     mark("one seed has no spread"),
     mark("undefined"),
     mark("type signature"),
+    mark("encoding"),
     mark("encoded rows, uploaded once"),
     mark("nothing leaves the institution"),
     mark("nothing but the sums that fit the shared encoder"),

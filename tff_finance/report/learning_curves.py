@@ -1,5 +1,7 @@
 """How training went, from a record's curves."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from tff_finance.records.run_record import RunRecord
@@ -7,14 +9,15 @@ from tff_finance.records.run_record import RunRecord
 _RUN = ["method", "model", "seed"]
 
 
-def kept_accuracy(record: RunRecord) -> pd.DataFrame:
-    """Validation accuracy of the weights that would be kept after each round.
+def kept_values(record: RunRecord, column: str = "validation_accuracy") -> pd.DataFrame:
+    """What validation says of the weights that would be kept after each round.
 
     Training keeps the weights with the best validation loss so far. A run that
     has stopped stays at the weights it kept.
 
     Args:
         record: Has curves.
+        column: Of these: accuracy or AUC; rounds that lack it are left out.
 
     Returns:
         Columns `method`, `round`, `mean`, `low`, `high`: mean, least and greatest
@@ -22,7 +25,7 @@ def kept_accuracy(record: RunRecord) -> pd.DataFrame:
     """
     curves = pd.DataFrame(record.curves).sort_values([*_RUN, "round"])
     best = curves.groupby(_RUN)["validation_loss"].cummin()
-    kept = curves["validation_accuracy"].where(curves["validation_loss"] == best)
+    kept = curves[column].astype(float).where(curves["validation_loss"] == best)
     curves["kept"] = kept
     curves["kept"] = curves.groupby(_RUN)["kept"].ffill()
     tables = []
@@ -61,23 +64,24 @@ def losses(record: RunRecord) -> pd.DataFrame:
     ].mean()
 
 
-def bytes_per_round(record: RunRecord) -> dict[str, float]:
-    """Bytes in both directions in a round of each method, mean over seeds.
+def bytes_per_round(
+    record: RunRecord, directions: Sequence[str] = ("bytes_down", "bytes_up")
+) -> dict[str, float]:
+    """Bytes of all banks in a round of each method, mean over seeds.
 
     Args:
         record: Has runs.
+        directions: Columns of these that count.
 
     Returns:
         Bytes by method, without validation traffic; methods that move nothing round
         by round (alone, pooled) are left out.
     """
     runs = pd.DataFrame(record.runs)
-    runs = runs[runs["method"].str.startswith("fed_")]
+    runs = runs[runs["method"].str.startswith(("fed_", "scaffold"))]
+    volume = runs[list(directions)].sum(axis=1)
     # Where each bank has a run of its own, all of them together are a round's.
-    of_seed = runs.assign(volume=runs["bytes_down"] + runs["bytes_up"]).groupby(
-        ["method", "seed"]
-    )
+    of_seed = runs.assign(volume=volume).groupby(["method", "seed"], sort=False)
     per_round = of_seed["volume"].sum() / of_seed["rounds"].max()
-    return {
-        str(m): float(b) for m, b in per_round.groupby(level="method").mean().items()
-    }
+    of_methods = per_round.groupby(level="method", sort=False)
+    return {str(m): float(b) for m, b in of_methods.mean().items()}

@@ -19,7 +19,7 @@ def learning_section(study: Study, words: Words) -> Section | None:
     if not study.record.curves:
         return None
     say = words.say
-    kept = learning_curves.kept_accuracy(study.record)
+    kept = learning_curves.kept_values(study.record)
     per_round = learning_curves.bytes_per_round(study.record)
     ends = say("; ").join(
         f"{labels.method(str(method), words)}: "

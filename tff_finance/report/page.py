@@ -18,6 +18,7 @@ from tff_finance.report.comparison_section import (
     run_name,
     study_title,
 )
+from tff_finance.report.compression_section import compression_section
 from tff_finance.report.content import Picture, Section, Study
 from tff_finance.report.contribution_section import contribution_section
 from tff_finance.report.distribution_section import distribution_section
@@ -202,6 +203,7 @@ def _sections(study: Study, words: Words) -> list[Section]:
         score_section(study, histograms, words),
         distribution_section(study, histograms, words),
         traffic_section(study, words),
+        compression_section(study, words),
         privacy_section(study, words),
     ]
     return [section for section in sections if section is not None]

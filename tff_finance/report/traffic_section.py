@@ -38,8 +38,8 @@ def traffic_section(study: Study, words: Words) -> Section:
         tables=[table],
         notes=[
             say(
-                "Means over seeds, of all rounds and banks, before any encoding or "
-                "compression. An exchange is a round in which something went between "
+                "Means over seeds, of all rounds and banks; of methods that compress, "
+                "as encoded. An exchange is a round in which something went between "
                 "server and banks; seconds are those of a seed's training, on one "
                 "machine."
             ),

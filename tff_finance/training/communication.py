@@ -1,4 +1,9 @@
-"""Bytes per round, from the type signatures of a computation's federated form."""
+"""Bytes per round, from the type signatures of a computation's federated form.
+
+The clients' part of that form ends in what they send. Where an aggregation factory
+encodes updates, that is the encoded update, packed as it goes up, and not the tensor
+which the server makes of it again: sizes of encodings are counted from it as well.
+"""
 
 import dataclasses
 import functools
@@ -7,6 +12,8 @@ import numpy as np
 import tensorflow_federated as tff
 
 SOURCE = "type signature"
+ENCODING = "encoding"
+"""Of methods whose updates are encoded."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

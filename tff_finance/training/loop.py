@@ -252,6 +252,7 @@ def _curve_point(
         non_finite_updates=int(work.get("non_finite_updates", 0)),
         client_learning_rate=rates.of("client"),
         server_learning_rate=rates.of("server"),
+        validation_auc=validation.auc if validation else None,
         rejected_updates=rejected,
         **dataclasses.asdict(timing),
     )

@@ -27,6 +27,7 @@ class CurvePoint:
         client_learning_rate: That the round was run with; None if there is none.
         server_learning_rate: Likewise.
         rejected_updates: Institutions whose update the aggregator left out.
+        validation_auc: AUC on validation rows; None if it wasn't asked for.
         simulated_seconds: When the round ended on a simulated clock; None if there
             is no clock, as of all below.
         mean_staleness: Of the round's updates, in rounds.
@@ -42,6 +43,7 @@ class CurvePoint:
     client_learning_rate: float | None = None
     server_learning_rate: float | None = None
     rejected_updates: int = 0
+    validation_auc: float | None = None
     simulated_seconds: float | None = None
     mean_staleness: float | None = None
     late_updates: int | None = None
@@ -207,7 +209,7 @@ class Progress:
             kept_rounds=kept_rounds,
         )
         for number, loss, validation_loss, accuracy, *others in curve.tolist():
-            non_finite, client_rate, server_rate, rejected, *timing = others
+            non_finite, client_rate, server_rate, rejected, auc, *timing = others
             ends_at, staleness, late, lost = map(_none_if_nan, timing)
             point = CurvePoint(
                 round=int(number),
@@ -218,6 +220,7 @@ class Progress:
                 client_learning_rate=_none_if_nan(client_rate),
                 server_learning_rate=_none_if_nan(server_rate),
                 rejected_updates=int(rejected),
+                validation_auc=_none_if_nan(auc),
                 simulated_seconds=ends_at,
                 mean_staleness=staleness,
                 late_updates=None if late is None else int(late),
