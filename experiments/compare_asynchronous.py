@@ -10,6 +10,7 @@ Training flags that are not given take the task's values.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from tff_finance.records.config import TASK_TRAINING, TrainingConfig
 
 if TYPE_CHECKING:
     from tff_finance.datasets.contract import Contract
+    from tff_finance.evaluation.methods import Learner
     from tff_finance.institutions.institution import Institution
 
 for _module in (data_flags, study_flags, training_flags):
@@ -119,20 +121,11 @@ def _run_seed(
     seed: int,
 ) -> Any:
     """The curves of both methods under a seed."""
-    from tff_finance.evaluation.asynchronous_methods import FedBuff
-    from tff_finance.evaluation.method_suite import build_methods
-    from tff_finance.evaluation.methods import Federated
     from tff_finance.evaluation.time_to_target import timed_curve
-    from tff_finance.institutions.examples import InMemory
     from tff_finance.preprocessing.consortium import encode_consortium
 
     consortium = encode_consortium(institutions, contract)
-    synchronous, asynchronous = build_methods(
-        _METHODS, len(consortium.encoder.feature_names), training, store=InMemory()
-    )
-    assert isinstance(synchronous, Federated)
-    assert isinstance(asynchronous, FedBuff)
-    learners = (synchronous.learner, asynchronous.federated.learner)
+    learners = _learners(training, len(consortium.encoder.feature_names))
     curves = []
     for name, learner in zip(_METHODS, learners, strict=True):
         curve = timed_curve(learner, consortium, seed=seed, label=f"seed {seed} {name}")
@@ -142,6 +135,21 @@ def _run_seed(
             f"{curve.end_seconds:>9,.0f} s, AUC {curve.final_auc:.4f}"
         )
     return tuple(curves)
+
+
+@functools.cache  # seeds share what was traced
+def _learners(training: TrainingConfig, num_features: int) -> "Sequence[Learner]":
+    from tff_finance.evaluation.asynchronous_methods import FedBuff
+    from tff_finance.evaluation.method_suite import build_methods
+    from tff_finance.evaluation.methods import Federated
+    from tff_finance.institutions.examples import InMemory
+
+    synchronous, asynchronous = build_methods(
+        _METHODS, num_features, training, store=InMemory()
+    )
+    assert isinstance(synchronous, Federated)
+    assert isinstance(asynchronous, FedBuff)
+    return synchronous.learner, asynchronous.federated.learner
 
 
 def _lines(result: dict[str, Any]) -> list[str]:
