@@ -41,5 +41,5 @@ def test_curves_are_steps_in_hours_and_their_mean():
     np.testing.assert_allclose(
         mean.get_ydata(), (one.get_ydata() + other.get_ydata()) / 2
     )
-    assert mean.get_label() == "Together: FedAvg"
+    assert mean.get_label() == "FedAvg"
     assert axes.lines[-1].get_ydata()[0] == 0.898

@@ -50,7 +50,7 @@ def _draw(result: Mapping[str, Any], words: Words) -> matplotlib.figure.Figure:
             np.mean(curves, axis=0),  # undefined until every seed has a model
             color=style.color,
             linewidth=2,
-            label=labels.method(method, words),
+            label=labels.algorithm(method),
         )
     final = result["final_auc"]["fed_avg"]["mean"]
     axes.axhline(final - result["tolerance"], color="0.4", linestyle=":", linewidth=1)
