@@ -11,6 +11,7 @@ from tff_finance.records.config import (
     FIRST_REPORTED_SEED,
     GLOBAL_NETWORK_METHODS,
     METHODS,
+    PRIVATE_METHODS,
 )
 from tff_finance.records.contribution_config import COALITIONS, ContributionConfig
 
@@ -28,7 +29,7 @@ _METHODS = flags.DEFINE_list(
 _CONTRIBUTION = flags.DEFINE_enum(
     "contribution",
     None,
-    GLOBAL_NETWORK_METHODS,
+    [m for m in GLOBAL_NETWORK_METHODS if m not in PRIVATE_METHODS],
     "Also measure what each institution contributes to the model of this method, by "
     "training it for coalitions of some without the others; see docs/contribution.md.",
 )

@@ -30,6 +30,7 @@ from tff_finance.records.comparison_config import ComparisonConfig
 from tff_finance.records.config import (
     FIRST_REPORTED_SEED,
     METHODS,
+    PRIVATE_METHODS,
     CaseStudyConfig,
     StudyConfig,
 )
@@ -98,7 +99,7 @@ def main() -> None:
     runtime = runtime_flags.Runtime(_institutions(data))
     config = _config(_study(data, runtime.name))
     directory = command_line.output_directory(_OUTPUT_DIR.value)
-    for note in data.notes() if data else ():
+    for note in [*(data.notes() if data else ()), *_privacy_notes()]:
         command_line.report_progress(f"note: {note}")
 
     def report(trials: "Sequence[Trial]") -> None:
@@ -143,6 +144,15 @@ def _check_optuna() -> None:
             f"{error.name} isn't installed, which a search needs: install tff-finance "
             "with its extra `tune`, or `optuna>=4,<5`."
         )
+
+
+def _privacy_notes() -> list[str]:
+    if _METHOD.value not in PRIVATE_METHODS:
+        return []
+    return [
+        "every trial spends privacy of the same records. No ledger counts that, and the "
+        "best trial's epsilon doesn't cover it: tune on rows that need no protection."
+    ]
 
 
 def _seeds() -> tuple[int, ...]:

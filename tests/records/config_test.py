@@ -240,6 +240,11 @@ def test_contributions_are_checked_like_methods():
         config(methods=("fed_avg",), runtime="workers", contribution=asked)
 
 
+def test_contributions_spend_no_privacy_unseen():
+    with pytest.raises(ValueError, match="spend privacy of the same records again"):
+        config(contribution=ContributionConfig(method="fed_avg_dp_sgd"))
+
+
 def test_an_older_record_asked_for_no_contributions():
     mapping = config().to_mapping()
     del mapping["contribution"]

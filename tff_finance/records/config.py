@@ -83,6 +83,8 @@ WITHOUT_GLOBAL_NETWORK: Mapping[str, str] = MappingProxyType(
         "fed_md": "trains a model for each institution",
     }
 )
+# Whose every training spends privacy.
+PRIVATE_METHODS = ("fed_avg_dp_sgd",)
 # Whose batches are drawn from all rows at once.
 ROWS_IN_MEMORY_METHODS = ("fed_avg_dp_sgd", "fed_avg_poisson")
 GLOBAL_NETWORK_METHODS = tuple(m for m in METHODS if m not in WITHOUT_GLOBAL_NETWORK)
@@ -318,6 +320,12 @@ class StudyConfig:
             checks.check_one_of(
                 "contribution", self.contribution.method, GLOBAL_NETWORK_METHODS
             )
+            if self.contribution.method in PRIVATE_METHODS:
+                raise ValueError(
+                    f"`contribution` can't be to {self.contribution.method}: every "
+                    "coalition would spend privacy of the same records again, which no "
+                    "ledger counts."
+                )
             trained = (*trained, self.contribution.method)
         self.training.check_suits(trained)
         self._check_runtime(trained)
