@@ -150,8 +150,9 @@ def _privacy_notes() -> list[str]:
     if _METHOD.value not in PRIVATE_METHODS:
         return []
     return [
-        "every trial spends privacy of the same records. No ledger counts that, and the "
-        "best trial's epsilon doesn't cover it: tune on rows that need no protection."
+        "every trial spends privacy of the same records. No ledger counts that, and "
+        "the best trial's epsilon doesn't cover it: tune on rows that need no "
+        "protection."
     ]
 
 

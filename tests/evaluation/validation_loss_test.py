@@ -4,11 +4,11 @@ import dataclasses
 import re
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from tests.evaluation.comparison_test import CONTRACT, SOURCE
 from tff_finance import checks
+from tff_finance.evaluation.built_methods import BuiltMethods
 from tff_finance.evaluation.comparison import run_comparison
 from tff_finance.evaluation.trials import UnusableSettingsError
 from tff_finance.evaluation.tuning import case_study_loss, comparison_loss
@@ -19,6 +19,7 @@ from tff_finance.records.comparison_config import ComparisonConfig
 from tff_finance.records.config import CaseStudyConfig, TrainingConfig
 from tff_finance.runtime import in_process
 from tff_finance.tasks.risk import RISK
+from tff_finance.training.loop import TrainingDivergedError
 
 SEEDS = (1000, 1001)
 TRAINING = TrainingConfig(hidden_units=(2,), batch_size=30, rounds=3)
@@ -115,7 +116,6 @@ def test_the_test_rows_that_nobody_may_read_would_be_noticed():
         list,
         lambda t: t["x"],
         lambda t: t.index,
-        lambda t: pd.DataFrame({"t": t}),
     ):
         with pytest.raises(AssertionError, match="somebody"):
             look(institution.test)
@@ -131,13 +131,20 @@ def test_validation_rows_are_what_counts(losses):
     assert list(loss_of(spoilt)({"local_epochs": 2})) != losses
 
 
-def test_unusable_settings(losses):
-    del losses
+def test_settings_that_make_no_sense_together_are_unusable():
     loss = loss_of(SOURCE.institutions)
     with pytest.raises(UnusableSettingsError, match="`plateau_patience`"):
         next(loss({"plateau_patience": 99, "plateau_rates": ("client",)}))
-    with pytest.raises(UnusableSettingsError, match="not finite"):
-        next(loss({"client_learning_rate": 1e30}))
+
+
+def test_settings_under_which_training_diverges_are_unusable(monkeypatch):
+    class Diverging:
+        def fit(self, institutions, *, seed):
+            raise TrainingDivergedError(f"it diverged under {seed}")
+
+    monkeypatch.setattr(BuiltMethods, "suiting", lambda *_: [Diverging()])
+    with pytest.raises(UnusableSettingsError, match="it diverged under 1000"):
+        next(loss_of(SOURCE.institutions)({}))
 
 
 def test_institutions_that_can_not_be_made_end_the_run():
@@ -151,7 +158,11 @@ def test_institutions_that_can_not_be_made_end_the_run():
 def test_rows_are_told_once():
     lines = []
     loss = comparison_loss(
-        config(methods=("centralized",), seeds=(1000,)),
+        config(
+            methods=("centralized",),
+            seeds=(1000,),
+            training=dataclasses.replace(TRAINING, max_epochs=2),
+        ),
         SOURCE,
         CONTRACT,
         reported_seeds=(100,),

@@ -3,7 +3,9 @@
 import dataclasses
 
 import pytest
+from absl import flags
 
+from experiments import training_flags
 from tff_finance.records.config import CaseStudyConfig, TrainingConfig
 from tff_finance.records.training_settings import (
     replace_settings,
@@ -32,6 +34,20 @@ def test_settings_are_replaced_where_they_stand():
         found, local_epochs=1, personalization=training.personalization
     ) == dataclasses.replace(training, local_epochs=1)
     assert replace_settings(training, {}) == training
+
+
+def test_settings_of_two_parts_are_told_apart():
+    training = TrainingConfig()
+    found = replace_settings(training, {"local_epochs": 3, "dp_rounds": 9})
+    assert (found.local_epochs, found.dp_sgd.local_epochs) == (3, 1)
+    assert (found.rounds, found.dp_sgd.rounds) == (training.rounds, 9)
+    assert setting_kinds()["dp_learning_rate"] is float
+
+
+def test_settings_have_the_names_of_their_flags():
+    """So that a file of the best ones can be taken by --flagfile."""
+    known = set(flags.FLAGS.get_key_flags_for_module(training_flags.__name__))
+    assert set(setting_kinds()) <= {flag.name for flag in known}
 
 
 def test_what_is_no_setting_is_refused():

@@ -12,6 +12,12 @@ from typing import Any
 
 from tff_finance.records.config import Config, TrainingConfig
 
+# Fields of a part that have flags of another name, since the whole has them as well.
+_RENAMED = {
+    ("dp_sgd", field): f"dp_{field}"
+    for field in ("batch_size", "local_epochs", "rounds", "learning_rate")
+}
+
 
 def setting_kinds() -> dict[str, type]:
     """Settings whose values are numbers, texts or lists of whole numbers.
@@ -49,34 +55,42 @@ def replace_settings(
     return _replace(training, settings)
 
 
-def _replace(part: Any, settings: Mapping[str, Any]) -> Any:
+def _replace(part: Any, settings: Mapping[str, Any], of: str = "") -> Any:
     values = {}
     for field in dataclasses.fields(part):
-        value = getattr(part, field.name)
+        value, name = getattr(part, field.name), _name(of, field.name)
         if dataclasses.is_dataclass(value):
-            values[field.name] = _replace(value, settings)
-        elif field.name in settings:
-            values[field.name] = settings[field.name]
+            values[field.name] = _replace(value, settings, field.name)
+        elif name in settings:
+            values[field.name] = settings[name]
     return dataclasses.replace(part, **values)
 
 
-def _places(part: Any) -> set[str]:
+def _places(part: Any, of: str = "") -> set[str]:
     """Names of all settings of a part and of the parts in it."""
     names = set()
     for field in dataclasses.fields(part):
         value = getattr(part, field.name)
-        names |= _places(value) if dataclasses.is_dataclass(value) else {field.name}
+        if dataclasses.is_dataclass(value):
+            names |= _places(value, field.name)
+        else:
+            names.add(_name(of, field.name))
     return names
 
 
-def _kinds(part: type) -> dict[str, type]:
+def _kinds(part: type, of: str = "") -> dict[str, type]:
     kinds = {}
-    for name, hint in typing.get_type_hints(part).items():
+    for field, hint in typing.get_type_hints(part).items():
         if dataclasses.is_dataclass(hint):
-            kinds |= _kinds(typing.cast("type", hint))
+            kinds |= _kinds(typing.cast("type", hint), field)
         elif kind := _kind(hint):
-            kinds[name] = kind
+            kinds[_name(of, field)] = kind
     return kinds
+
+
+def _name(part: str, field: str) -> str:
+    """The name of a setting in a part, which is that of its flag."""
+    return _RENAMED.get((part, field), field)
 
 
 def _kind(hint: Any) -> type | None:
