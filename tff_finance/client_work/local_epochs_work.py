@@ -125,18 +125,25 @@ def build_local_epochs_work(
         def leave(update: Weights) -> tuple[Weights, State]:
             if update_rule is None:
                 return update, ()
-            sent, left_out_now = update_rule.send(update, state=left_out)
-            usable = weights_lib.all_finite((sent, left_out_now)) & (num_rows > 0)
-            return _choose(usable, (sent, left_out_now), (update, left_out))
+            shared_part, own_part = update[:num_shared], update[num_shared:]
+            sent, left_out_now = update_rule.send(shared_part, state=left_out)
+            # Where any part is broken, the whole update is left out of the round.
+            finite = weights_lib.all_finite((update, sent, left_out_now))
+            sent, left_out_now = _choose(
+                finite & (num_rows > 0),
+                (sent, left_out_now),
+                (shared_part, left_out),
+            )
+            return (*sent, *own_part), left_out_now
 
         def finish(trained: LocalTrainingResult) -> Any:
             # Start minus end: a gradient to server optimizers, which descend
             # along it.
             update = weights_lib.subtract(global_weights, trained.trainable)
             kept = next_rule_state(trained, update) if rule_spec else ()
-            sent, left_out_now = leave(update[:num_shared])
+            sent, left_out_now = leave(update)
             result = process.client_result(
-                (*sent, *update[num_shared:]),
+                sent,
                 loss_sum=None if private else trained.loss_sum,
                 num_rows=num_rows,
                 epochs=batches.epochs,

@@ -1,5 +1,6 @@
 """How good the global model is after how many bytes, method by method."""
 
+import dataclasses
 import functools
 
 import matplotlib.axes
@@ -7,6 +8,7 @@ import matplotlib.figure
 import numpy as np
 import pandas as pd
 
+from tff_finance.records.run_record import RunRecord
 from tff_finance.report import formats, labels, learning_curves, styles
 from tff_finance.report.catalogue import Words, mark
 from tff_finance.report.content import Picture, Section, Study, Table
@@ -21,13 +23,13 @@ _SHOWN = 0.9
 
 def compression_section(study: Study, words: Words) -> Section | None:
     """AUC over bytes; None if curves have no AUC, or nothing goes round by round."""
-    curves = study.record.curves
-    per_round = learning_curves.bytes_per_round(study.record)
-    if not per_round or all(row.validation_auc is None for row in curves):
+    record = _of_curves_with_auc(study.record)
+    per_round = learning_curves.bytes_per_round(record) if record.runs else {}
+    if not per_round:
         return None
     say = words.say
-    kept = learning_curves.kept_values(study.record, "validation_auc")
-    uploads = learning_curves.bytes_per_round(study.record, ("bytes_up",))
+    kept = learning_curves.kept_values(record, "validation_auc")
+    uploads = learning_curves.bytes_per_round(record, ("bytes_up",))
     ends = {
         method: float(kept.loc[kept["method"] == method, "mean"].iloc[-1])
         for method in per_round
@@ -78,6 +80,19 @@ def compression_section(study: Study, words: Words) -> Section | None:
                 "go in both directions have it; medians over seeds."
             )
         ],
+    )
+
+
+def _of_curves_with_auc(record: RunRecord) -> RunRecord:
+    """Methods that train one model for all, and whose curves have its AUC."""
+    alone = {row.method for row in record.runs if row.model != "global"}
+    measured = {
+        row.method for row in record.curves if row.validation_auc is not None
+    } - alone
+    return dataclasses.replace(
+        record,
+        curves=tuple(row for row in record.curves if row.method in measured),
+        runs=tuple(row for row in record.runs if row.method in measured),
     )
 
 
