@@ -13,6 +13,7 @@ _METHODS = {
     "entropy": mark("entropy"),
     "lira": mark("LiRA, shadow models"),
     "first_layer": mark("closed form, first layer"),
+    "prepared_model": mark("model prepared by the server"),
     "gradient_matching": mark("gradient matching"),
     "gradient": mark("gradient of the canary"),
 }

@@ -120,7 +120,7 @@ def _inversion_pictures(
     ]
     single = [one for one in shown if one["institutions"] == 1]
     pictures = []
-    for method in ("first_layer", "gradient_matching"):
+    for method in ("first_layer", "prepared_model", "gradient_matching"):
         of_method = [one for one in single if one["method"] == method]
         if of_method:
             title = say(
