@@ -12,7 +12,7 @@ from tff_finance.evaluation.attacks.feature_layout import FeatureLayout
 
 # Of two wrong numbers neither is taken for nearer beyond this many deviations.
 _FAR = 3.0
-_DRAWS = 20
+_DRAWS = 5
 
 
 class Recovery(NamedTuple):
