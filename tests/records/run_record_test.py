@@ -264,6 +264,7 @@ def test_files_are_the_documented_ones(tmp_path):
         "institutions.csv",
         "metrics.csv",
         "curves.csv",
+        "attacks.csv",
         "bootstraps.csv",
         "coalitions.csv",
         "features.csv",

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tff_finance.evaluation import reach
+from tff_finance.evaluation.attack_summary import summarize_attacks
 from tff_finance.evaluation.contribution_summary import summarize_contribution
 from tff_finance.evaluation.intervals import summarize, too_few_rows
 from tff_finance.evaluation.multiple_comparisons import simultaneous
@@ -59,6 +60,8 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
     and no interval. `to_local` is `to_centralized` for the mean local model.
     `contribution` is null unless it was asked for; see `summarize_contribution`.
 
+    `attacks` is there if the record has any, see `summarize_attacks`.
+
     Args:
         record: A finished run.
 
@@ -66,7 +69,7 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
         The content of `summary.json`.
     """
     tables = _Tables(record)
-    return {
+    summary = {
         "schema": SCHEMA_VERSION,
         "experiment": record.experiment,
         "config": record.config,
@@ -84,6 +87,9 @@ def build_summary(record: RunRecord) -> dict[str, Any]:
         "to_fed_avg": tables.to_fed_avg(),
         "to_99_percent_of_fed_avg": tables.to_99_percent_of_fed_avg(),
     }
+    if record.attacks:
+        summary["attacks"] = summarize_attacks(record.attacks, summary["seeds"])
+    return summary
 
 
 def compared_with_fed_avg(methods: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from tff_finance import checks
 from tff_finance.records import files
+from tff_finance.records.attack_rows import AttackRow
 from tff_finance.records.coalition_row import CoalitionRow
 from tff_finance.records.privacy_row import PrivacyRow
 
@@ -273,6 +274,7 @@ class RunRecord:
             to; none for methods without protection.
         coalitions: What models are worth that some institutions trained without the
             others; none unless contributions were asked for.
+        attacks: What attacks achieved; none where nothing was attacked.
     """
 
     experiment: str
@@ -289,6 +291,7 @@ class RunRecord:
     bootstraps: tuple[BootstrapRow, ...] = ()
     privacy: tuple[PrivacyRow, ...] = ()
     coalitions: tuple[CoalitionRow, ...] = ()
+    attacks: tuple[AttackRow, ...] = ()
 
     def write(self, directory: pathlib.Path) -> None:
         """Writes `run.json` and a CSV file for each kind of row, atomically.
@@ -371,10 +374,11 @@ _ROW_KINDS = {
     "bootstraps": BootstrapRow,
     "privacy": PrivacyRow,
     "coalitions": CoalitionRow,
+    "attacks": AttackRow,
 }
 
 # Kinds that records of an earlier version don't have.
-_LATER_KINDS = frozenset({"features", "bootstraps", "privacy", "coalitions"})
+_LATER_KINDS = frozenset({"features", "bootstraps", "privacy", "coalitions", "attacks"})
 
 
 def join_rows(records: Sequence[RunRecord]) -> RunRecord:

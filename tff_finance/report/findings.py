@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tff_finance.report import formats, labels, real_findings
+from tff_finance.report.attack_findings import attack_findings
 from tff_finance.report.catalogue import Words, mark
 from tff_finance.report.content import Study
 from tff_finance.report.contribution_section import contribution_finding
@@ -65,6 +66,10 @@ def tiles_note(study: Study, words: Words) -> str:
 
 def findings(study: Study, words: Words) -> list[str]:
     """Sentences on population, headline, gains, distance to pooling, traffic."""
+    if "attacks" in study.summary and not study.methods:
+        synthetic = "banks" in study.summary["scenario"]
+        population = [_population(study, words)] if synthetic else []
+        return population + attack_findings(study, words)
     of_study = (_population, _alone, _together, _gains, _to_pooled)
     if study.is_of_real_tables:
         of_study = (

@@ -11,6 +11,7 @@ import pandas as pd
 
 from tff_finance.records import files
 from tff_finance.report import styles
+from tff_finance.report.attacks_section import attacks_section
 from tff_finance.report.bank_section import bank_section
 from tff_finance.report.catalogue import Words
 from tff_finance.report.comparison_section import (
@@ -191,6 +192,9 @@ def render_page(
 
 
 def _sections(study: Study, words: Words) -> list[Section]:
+    attacks = attacks_section(study, words)
+    if attacks and not study.methods:
+        return [attacks]
     histograms = ScoreHistograms(study.record.histograms)
     opening = [headline_section, gain_section]
     if study.is_of_real_tables:
@@ -205,6 +209,7 @@ def _sections(study: Study, words: Words) -> list[Section]:
         traffic_section(study, words),
         compression_section(study, words),
         privacy_section(study, words),
+        attacks,
     ]
     return [section for section in sections if section is not None]
 

@@ -27,9 +27,9 @@ def settings_section(study: Study, words: Words) -> Section:
             )
         )
         undefined = [row for row in undefined if row["reason"] != NOT_COMPUTED]
-    if not undefined and not study.is_of_real_tables:
+    if not undefined and study.methods and not study.is_of_real_tables:
         notes.append(say("Every value on this page is defined."))
-    elif len(study.summary["seeds"]) == 1 and not study.is_of_real_tables:
+    elif undefined and len(study.summary["seeds"]) == 1 and not study.is_of_real_tables:
         # The reason of nearly all; as a table it would be longer than the page.
         notes.append(say("No value of this run has an interval: it has one seed."))
         undefined = [row for row in undefined if not row["interval_only"]]
@@ -50,6 +50,12 @@ def _what_seeds_do(study: Study, words: Words) -> str:
             "The same settings and seeds give the same numbers on one machine. A seed "
             "draws split, initial model and order of batches, and the partition as "
             "far as it is left to chance."
+        )
+    if not study.methods:
+        return words.say(
+            "A seed redraws customers, split, initial models and what attackers draw. "
+            "The noise of private training follows from no seed, so that its numbers "
+            "differ a little from run to run."
         )
     return words.say(
         "The same settings and seeds give the same numbers on one machine. A "

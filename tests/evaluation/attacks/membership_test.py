@@ -1,0 +1,92 @@
+"""Rates, areas and their intervals, and what too few rows can't show."""
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tff_finance.evaluation.attacks.membership import (
+    METRICS,
+    advantage_by_chance,
+    membership_metrics,
+)
+
+
+def metrics_of(members, others, seed=0, **options):
+    generator = np.random.default_rng(seed)
+    return membership_metrics(members, others, generator=generator, **options)
+
+
+def normal_scores(shift, rows=2000, seed=1):
+    rng = np.random.default_rng(seed)
+    return rng.normal(shift, size=rows), rng.normal(size=rows)
+
+
+def test_values_are_those_of_the_curve():
+    members, others = np.array([3.0, 2.0, 2.0, 0.0]), np.array([2.0, 1.0, -1.0, -2.0])
+    result = metrics_of(members, others)
+    # 3 is above 4; each 2 above 3 and equal to 1; 0 above 2.
+    assert result["auc"].value == (4 + 3.5 + 3.5 + 2) / 16
+    # From 2 on: three of four members, one of four others.
+    assert result["advantage"].value == 0.5
+
+
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=30), st.data())
+def test_auc_is_scikit_learns(members, data):
+    others = data.draw(st.lists(st.integers(0, 5), min_size=2, max_size=30))
+    result = metrics_of(members, others, resamples=1)
+    labels = [1] * len(members) + [0] * len(others)
+    expected = sklearn.metrics.roc_auc_score(labels, members + others)
+    assert result["auc"].value == pytest.approx(expected)
+
+
+def test_rate_at_a_low_rate_needs_as_many_others():
+    members, others = normal_scores(1.0, rows=999)
+    result = metrics_of(members, others, resamples=10)
+    assert result["tpr_at_fpr_0_1"].value is None
+    assert "at least 1000 non-members, there are 999" in result["tpr_at_fpr_0_1"].reason
+    assert result["tpr_at_fpr_1"].value > 0
+    members, others = normal_scores(1.0, rows=1000)
+    assert metrics_of(members, others, resamples=10)["tpr_at_fpr_0_1"].value >= 0
+
+
+def test_rate_is_the_largest_that_keeps_to_the_false_positives():
+    others = np.arange(1000.0)
+    members = np.array([2000.0] * 7 + [998.5] * 2 + [0.0] * 91)
+    result = metrics_of(members, others, resamples=10)
+    assert result["tpr_at_fpr_0_1"].value == 0.09  # 998.5: one of 1,000 above
+    assert result["tpr_at_fpr_1"].value == 0.09
+
+
+def test_intervals_hold_the_truth():
+    expected = 0.7602  # of two unit normals, 1 apart: Phi(1 / sqrt(2))
+    held = []
+    for seed in range(40):
+        members, others = normal_scores(1.0, rows=200, seed=seed)
+        auc = metrics_of(members, others, resamples=100)["auc"]
+        held.append(auc.low <= expected <= auc.high)
+    assert sum(held) >= 34
+
+
+def test_advantage_of_no_information_is_that_of_chance():
+    found = [
+        metrics_of(*normal_scores(0.0, rows=500, seed=seed), resamples=1)[
+            "advantage"
+        ].value
+        for seed in range(60)
+    ]
+    assert np.mean(found) == pytest.approx(advantage_by_chance(500, 500), rel=0.15)
+
+
+def test_few_rows_have_no_interval():
+    result = metrics_of([1.0, 2.0], [0.0, 3.0])
+    assert result["auc"].low is None
+    assert result["auc"].reason == "too few rows for an interval: 2 and 2"
+    assert set(result) == set(METRICS)
+
+
+@pytest.mark.parametrize("scores", [[], [np.nan, 1.0], [[1.0], [2.0]]])
+def test_bad_scores_are_refused(scores):
+    with pytest.raises(ValueError, match="`members` must be scores"):
+        metrics_of(scores, [1.0, 2.0])

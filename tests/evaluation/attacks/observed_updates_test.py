@@ -1,0 +1,153 @@
+"""What the server sees is what institutions send, and inverting it gives rows back."""
+
+import numpy as np
+import pytest
+
+from tests.evaluation.attacks.tables import LAYOUT, gradient, table
+from tff_finance.evaluation.attacks.first_layer import rows_from_first_layer
+from tff_finance.evaluation.attacks.imprint import (
+    prepared_weights,
+    rows_from_differences,
+)
+from tff_finance.evaluation.attacks.observed_updates import ObservedUpdates, summed
+from tff_finance.evaluation.attacks.recovery import Judge
+from tff_finance.privacy import accounting
+from tff_finance.privacy.mechanisms import PoissonSampledGaussian
+from tff_finance.runtime import in_process
+from tff_finance.tasks.mlp import build_mlp
+
+JUDGE = Judge(layout=LAYOUT, means=table(500, seed=9)[0].mean(axis=0))
+
+
+def build():
+    return build_mlp(8, hidden_units=(64,), seed=1)
+
+
+def weights_of(model):
+    return [np.asarray(v) for v in model.trainable_variables]
+
+
+@pytest.fixture(scope="module")
+def updates():
+    with in_process.execution_context():
+        yield ObservedUpdates(build_keras_model=build)
+
+
+@pytest.fixture(scope="module")
+def plain(updates):
+    return updates.gradient()
+
+
+@pytest.fixture(scope="module")
+def private(updates):
+    """At epsilon 8, of training over 1,000 rows in 100 rounds."""
+
+    def of_batch(rows):
+        noise = accounting.noise_multiplier(
+            lambda noise: PoissonSampledGaussian.of_training(
+                noise_multiplier=noise, population=1000, batch_size=rows, rounds=100
+            ),
+            neighbouring="add_or_remove_one",
+            epsilon=8.0,
+            delta=1e-5,
+            accountant="rdp",
+        )
+        return updates.private_gradient(l2_clip_norm=1.0, noise_multiplier=noise)
+
+    return of_batch
+
+
+def test_gradient_is_that_of_the_mean_loss(plain):
+    x, y = table(5)
+    weights = weights_of(build())
+    for one, other in zip(plain(weights, x, y), gradient(weights, x, y), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_one_local_step_is_the_gradient(updates, plain):
+    x, y = table(5)
+    weights = weights_of(build())
+    step = updates.local_epochs(epochs=1, batch_size=8, learning_rate=0.1)
+    for one, other in zip(step(weights, x, y), plain(weights, x, y), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_several_steps_are_several_gradients(updates):
+    x, y = table(1)
+    weights = weights_of(build())
+    update = updates.local_epochs(epochs=3, batch_size=1, learning_rate=0.5)(
+        weights, x, y
+    )
+    current, total = weights, [np.zeros_like(w) for w in weights]
+    for _ in range(3):
+        step = gradient(current, x, y)
+        total = [t + g for t, g in zip(total, step, strict=True)]
+        current = [w - 0.5 * g for w, g in zip(current, step, strict=True)]
+    for one, other in zip(update, total, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    # One row's quotient is that row, however many steps it took.
+    assert JUDGE.recovery(x, rows_from_first_layer(*update[:2], LAYOUT)).share == 1
+
+
+def test_a_sum_is_the_gradient_over_all_rows(plain):
+    weights = weights_of(build())
+    x, y = table(6)
+    parts = [plain(weights, x[i : i + 2], y[i : i + 2]) for i in (0, 2, 4)]
+    for one, other in zip(summed(parts), plain(weights, x, y), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_batch_of_one_row_gives_it_all_away(plain):
+    weights = weights_of(build())
+    x, y = table(40)
+    shares = [
+        JUDGE.recovery(
+            x[i : i + 1],
+            rows_from_first_layer(
+                *plain(weights, x[i : i + 1], y[i : i + 1])[:2], LAYOUT
+            ),
+        ).share
+        for i in range(40)
+    ]
+    assert np.mean(shares) >= 0.95
+
+
+def test_some_rows_come_back_from_a_sum_of_three(plain):
+    weights = weights_of(build())
+    records, x_y = [], table(60)
+    for i in range(0, 60, 3):
+        x, y = (part[i : i + 3] for part in x_y)
+        seen = summed([plain(weights, x[k : k + 1], y[k : k + 1]) for k in range(3)])
+        records.append(
+            JUDGE.recovery(x, rows_from_first_layer(*seen[:2], LAYOUT)).records
+        )
+    assert np.mean(records) > 0.2
+
+
+def test_privacy_at_epsilon_8_leaves_no_more_than_no_information(private):
+    weights = weights_of(build())
+    x, y = table(60)
+    update = private(1)
+    gained = [
+        JUDGE.recovery(row, rows_from_first_layer(*seen[:2], LAYOUT)).share
+        - JUDGE.without_information(row)
+        for i in range(60)
+        for row in [x[i : i + 1]]
+        for seen in [update(weights, row, y[i : i + 1])]
+    ]
+    assert np.mean(gained) <= 2 * np.std(gained) / np.sqrt(60)
+
+
+def test_a_batch_of_32_gives_much_away_and_nothing_with_privacy(plain, private):
+    x, y = table(32, seed=3)
+    prepared = prepared_weights(weights_of(build()), LAYOUT, seed=0)
+    nothing = JUDGE.without_information(x)
+
+    def recovered(update):
+        seen = update(prepared, x, y)
+        return JUDGE.recovery(
+            x, rows_from_differences(prepared, seen, LAYOUT, rows=32)
+        ).share
+
+    assert recovered(plain) > nothing + 0.1
+    assert recovered(private(32)) <= nothing

@@ -1,0 +1,170 @@
+"""Tables, figures and sentences about attacks, from rows made by hand."""
+
+import dataclasses
+import re
+
+import pytest
+
+from tests.evaluation.attack_summary_test import row
+from tests.report.sample import sample_record, sample_study
+from tff_finance.evaluation.summary import build_summary
+from tff_finance.report.attacks_section import attacks_section
+from tff_finance.report.catalogue import Words
+from tff_finance.report.content import Study
+from tff_finance.report.findings import findings
+from tff_finance.report.page import build_page, render_page, write_page
+
+PROTECTIONS = (("none", None), ("record_dp", 8.0))
+BANKS = ("", "bank_a", "bank_b")
+
+
+def membership(seed):
+    values = {"auc": 0.9, "advantage": 0.6, "advantage_by_chance": 0.05}
+    for protection, epsilon in PROTECTIONS:
+        for bank in BANKS:
+            for method in ("loss", "lira"):
+                settings = {
+                    "method": method,
+                    "protection": protection,
+                    "epsilon": epsilon,
+                    "institution": bank,
+                    "target": "overfitted",
+                }
+                lost = 0.4 if epsilon else 0.0
+                for metric, value in values.items():
+                    yield row(seed, value - lost, metric=metric, **settings)
+                yield row(seed, 0.2, metric="tpr_at_fpr_1", **settings)
+                yield row(
+                    seed,
+                    None,
+                    metric="tpr_at_fpr_0_1",
+                    low=None,
+                    high=None,
+                    reason="too few",
+                    **settings,
+                )
+
+
+def inversion(seed):
+    for protection, epsilon in (*PROTECTIONS, ("secure_sum", None)):
+        for rows in (1, 32):
+            shares = {
+                "features_recovered": 0.2 if epsilon else 1.0 - rows / 100,
+                "records_recovered": 0.0 if epsilon else 0.5,
+                "features_without_information": 0.25,
+                "features_gained": 0.1,
+            }
+            for metric, value in shares.items():
+                yield row(
+                    seed,
+                    value,
+                    attack="inversion",
+                    method="first_layer",
+                    target="gradient",
+                    protection=protection,
+                    epsilon=epsilon,
+                    institution="",
+                    institutions=3 if protection == "secure_sum" else 1,
+                    batch_size=rows,
+                    metric=metric,
+                )
+
+
+def canaries(seed, bound=1.5):
+    for protection, epsilon, value in (
+        ("record_dp", 8.0, bound),
+        ("missing_noise", 1.0, 4.0),
+    ):
+        for metric, number in (("epsilon_bound", value), ("largest_bound", 4.2)):
+            yield row(
+                seed,
+                number,
+                attack="canary",
+                method="gradient",
+                protection=protection,
+                epsilon=epsilon,
+                metric=metric,
+                low=None,
+                high=None,
+            )
+
+
+def study(seeds=(3, 8), *, bound=1.5, methods=False):
+    record = sample_record()
+    config = record.config | {"seeds": list(seeds), "methods": []}
+    attacks = tuple(
+        one
+        for seed in seeds
+        for one in (*membership(seed), *inversion(seed), *canaries(seed, bound))
+    )
+    if methods:
+        return sample_study(dataclasses.replace(record, attacks=attacks))
+    record = dataclasses.replace(
+        record, config=config, attacks=attacks, metrics=(), curves=(), runs=()
+    )
+    return Study(key="", record=record, summary=build_summary(record))
+
+
+@pytest.fixture(params=["en", "zh"])
+def words(request):
+    return Words(request.param)
+
+
+def test_a_run_without_attacks_has_no_section():
+    assert attacks_section(sample_study(), Words("en")) is None
+
+
+def test_tables_say_what_was_measured():
+    section = attacks_section(study(), Words("en"))
+    tables = {table.name: table for table in section.tables}
+    assert list(tables) == [
+        "membership",
+        "membership_banks",
+        "inversion",
+        "sums",
+        "canaries",
+    ]
+    first = tables["membership"].rows[0]
+    assert first[:3] == ["overfitted training, global", "no protection", "loss"]
+    assert first[3] == "0.900 (0.900 to 0.900)".replace("0 to 0", "0\xa0to\xa00")
+    assert first[-1] == "n/a"
+    assert tables["membership_banks"].header[2:] == ["bank_a", "bank_b"]
+    assert [one[1] for one in tables["sums"].rows] == ["3", "3"]
+    assert [one[-1] for one in tables["canaries"].rows] == [
+        "within the claim",
+        "exceeds the claim",
+    ]
+    assert len(tables["inversion"].frame) == 16
+
+
+def test_one_seed_shows_intervals_within_it():
+    section = attacks_section(study(seeds=(3,)), Words("en"))
+    assert re.search(r"\(0\.400\sto\s0\.800\)", section.tables[0].rows[0][3])
+
+
+def test_sentences_are_of_the_numbers():
+    text = " ".join(findings(study(), Words("en"))).replace("\xa0", " ")
+    assert "rows behind it 1, an attacker gets back 99.0 % of the features" in text
+    assert "record-level privacy, epsilon 8: 20.0 %" in text
+    assert "no protection: 0.900; record-level privacy, epsilon 8: 0.500" in text
+    assert "No canary refutes a claimed epsilon." in text
+
+
+def test_a_broken_claim_is_said():
+    text = " ".join(findings(study(bound=9.0), Words("en")))
+    assert "Canaries refute a claimed epsilon" in text
+
+
+def test_a_page_of_attacks_alone(words, tmp_path):
+    page = build_page([study()], words)
+    assert [section.anchor for section in page.sections] == ["attacks", "settings"]
+    write_page(page, words, tmp_path / "report.html")
+    assert (tmp_path / "report_files" / "membership.csv").exists()
+    assert (tmp_path / "report_files" / "inversion_first_layer.png").exists()
+
+
+def test_attacks_stand_beside_other_results(words):
+    page = build_page([study(seeds=(3, 8, 9), methods=True)], words)
+    anchors = [section.anchor for section in page.sections]
+    assert {"attacks", "traffic"} <= set(anchors)
+    assert "<table" in render_page(page, words, folder="f")

@@ -1,0 +1,59 @@
+"""Names of attacks, of what they attack, and of what protects it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tff_finance.report.catalogue import Words, mark
+
+Result = Mapping[str, Any]
+"""One result of `attacks` in a summary."""
+
+_METHODS = {
+    "loss": mark("loss"),
+    "entropy": mark("entropy"),
+    "lira": mark("LiRA, shadow models"),
+    "first_layer": mark("closed form, first layer"),
+    "prepared_model": mark("model prepared by the server"),
+    "gradient_matching": mark("gradient matching"),
+    "gradient": mark("gradient of the canary"),
+}
+_TARGETS = {
+    "standard": mark("standard training"),
+    "overfitted": mark("overfitted training"),
+    "gradient": mark("gradient"),
+    "local_epochs": mark("delta of local epochs"),
+}
+_MODELS = {"global": mark("global"), "alone": mark("each bank's own")}
+
+
+def method(name: str, words: Words) -> str:
+    """How is attacked."""
+    return words.say(_METHODS.get(name, name))
+
+
+def place(result: Result, by: Sequence[str], words: Words) -> str:
+    """What is attacked, as far as `by` tells results apart."""
+    parts = []
+    for setting in by:
+        if setting == "batch_size":
+            rows = words.number(result["batch_size"])
+            parts.append(words.say("rows: %(rows)s", rows=rows))
+        else:
+            known = _TARGETS if setting == "target" else _MODELS
+            parts.append(words.say(known.get(result[setting], result[setting])))
+    return words.say(", ").join(parts)
+
+
+def protection(result: Result, words: Words) -> str:
+    """What protects, with its epsilon; what knowing nothing gives is named so."""
+    say = words.say
+    if result["metric"] == "features_without_information":
+        return say("no information")
+    if result["protection"] == "none":
+        return say("no protection")
+    if result["protection"] == "secure_sum":
+        return say("secure aggregation")
+    epsilon = f"{result['epsilon']:g}"
+    if result["protection"] == "missing_noise":
+        return say("noise left out, epsilon %(epsilon)s claimed", epsilon=epsilon)
+    return say("record-level privacy, epsilon %(epsilon)s", epsilon=epsilon)

@@ -1,0 +1,355 @@
+"""What attackers got out of models and updates."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.figure
+import pandas as pd
+
+from tff_finance.report import attack_words, formats, styles
+from tff_finance.report.attack_words import Result
+from tff_finance.report.catalogue import Words
+from tff_finance.report.content import Picture, Section, Study, Table
+from tff_finance.report.interval_figure import Series, draw_intervals
+
+_RATES = ("advantage", "tpr_at_fpr_1", "tpr_at_fpr_0_1")
+_BEST = "lira"
+
+
+def attacks_section(study: Study, words: Words) -> Section | None:
+    """Attacks on models and updates; None if the run has none.
+
+    Args:
+        study: Of a record with attacks, or without.
+        words: The page's language.
+
+    Returns:
+        The section.
+    """
+    attacks = study.summary.get("attacks")
+    if not attacks:
+        return None
+    say = words.say
+    return Section(
+        anchor=f"{study.key}attacks",
+        title=say("What attackers get out of models and updates"),
+        paragraphs=[
+            say(
+                "Measured, not proven: an attack that fails shows nothing about a "
+                "better one. What no attack can exceed is what differential privacy "
+                "states."
+            ),
+            say(
+                "Membership inference asks whether a row was trained on: an AUC of "
+                "0.5 is a coin, and rates at few false positives show whether an "
+                "attacker can be sure of some rows. Inversion rebuilds the rows behind "
+                "an update that the server sees; with secure aggregation it sees "
+                "sums only. Secure aggregation leaves the model as it is, and "
+                "membership inference with it."
+            ),
+        ],
+        pictures=[
+            *_membership_pictures(study, attacks["membership"], words),
+            *_inversion_pictures(study, attacks["inversion"], words),
+        ],
+        tables=[
+            table
+            for table in (
+                _membership_table(study, attacks["membership"], words),
+                _institution_table(study, attacks["membership"], words),
+                _inversion_table(study, attacks["inversion"], words, sums=False),
+                _inversion_table(study, attacks["inversion"], words, sums=True),
+                _canary_table(study, attacks["canary"], words),
+            )
+            if table.rows
+        ],
+        notes=[
+            say(
+                "Intervals are over seeds; of one seed, over rows or updates. Members "
+                "and as many others are of one law, the others held out from every "
+                "choice. An attack that knows nothing has the advantage that chance "
+                "gives, not 0."
+            ),
+            say(
+                "Recovered is a number within the tolerance and a category exactly; "
+                "without information, means and the most frequent categories are "
+                "guessed. Updates are those of the first round."
+            ),
+            say(
+                "A canary bound holds with 99.9 % confidence. Where it exceeds the "
+                "claim, privacy is broken; the last claim is of training whose noise "
+                "was left out, to show that the audit can find that."
+            ),
+        ],
+    )
+
+
+def _membership_pictures(
+    study: Study, results: Sequence[Result], words: Words
+) -> list[Picture]:
+    shown = [
+        one
+        for one in results
+        if not one["institution"] and one["metric"] == "auc" and one["method"] == _BEST
+    ]
+    if not shown:
+        return []
+    say = words.say
+    return [
+        Picture(
+            name=f"{study.key}membership",
+            title=say("Who was trained on? AUC of the attack LiRA, %"),
+            alt=_alt(shown, ("target", "model"), words),
+            draw=functools.partial(_draw, shown, ("target", "model"), axis="AUC, %"),
+        )
+    ]
+
+
+def _inversion_pictures(
+    study: Study, results: Sequence[Result], words: Words
+) -> list[Picture]:
+    say = words.say
+    width = min((one["hidden_units"] for one in results), default=0)
+    shown = [
+        one
+        for one in results
+        if one["metric"] in {"features_recovered", "features_without_information"}
+        and one["hidden_units"] == width
+        and one["target"] == "gradient"
+    ]
+    single = [one for one in shown if one["institutions"] == 1]
+    pictures = []
+    for method in ("first_layer", "prepared_model", "gradient_matching"):
+        of_method = [one for one in single if one["method"] == method]
+        if of_method:
+            title = say(
+                "Features that come back from one bank's gradient, %%: %(method)s",
+                method=attack_words.method(method, words),
+            )
+            pictures.append(
+                Picture(
+                    name=f"{study.key}inversion_{method}",
+                    title=title,
+                    alt=_alt(of_method, ("batch_size",), words),
+                    draw=functools.partial(_draw, of_method, ("batch_size",), axis="%"),
+                )
+            )
+    return pictures
+
+
+def _alt(results: Sequence[Result], by: Sequence[str], words: Words) -> str:
+    return words.say("; ").join(
+        f"{attack_words.place(one, by, words)}, {attack_words.protection(one, words)}: "
+        f"{formats.share(_value(one), words)}"
+        for one in results
+    )
+
+
+def _draw(
+    results: Sequence[Result], by: Sequence[str], words: Words, *, axis: str
+) -> matplotlib.figure.Figure:
+    places = list(dict.fromkeys(attack_words.place(one, by, words) for one in results))
+    protections = list(
+        dict.fromkeys(attack_words.protection(one, words) for one in results)
+    )
+    series = []
+    for number, protection in enumerate(protections):
+        style = styles.series_style(number)
+        found = {
+            attack_words.place(one, by, words): _value(one)
+            for one in results
+            if attack_words.protection(one, words) == protection
+        }
+        series.append(
+            Series(
+                label=protection,
+                color=style.color,
+                marker=style.marker,
+                values=[found.get(place) for place in places],
+            )
+        )
+    return draw_intervals(places, series, words, axis=axis)
+
+
+def _membership_table(study: Study, results: Sequence[Result], words: Words) -> Table:
+    say = words.say
+    settings = ("target", "model", "protection", "epsilon", "method")
+    pooled = _by(settings, [one for one in results if not one["institution"]])
+    rows = [
+        [
+            attack_words.place(one["auc"], ("target", "model"), words),
+            attack_words.protection(one["auc"], words),
+            attack_words.method(one["auc"]["method"], words),
+            formats.plain(_value(one["auc"]), words),
+            formats.share(_value(one["advantage"]), words),
+            words.percent(one["advantage_by_chance"]["mean"]),
+            *[formats.share(_value(one[rate]), words) for rate in _RATES[1:]],
+        ]
+        for one in pooled
+    ]
+    return Table(
+        name=f"{study.key}membership",
+        caption=say("Membership inference, rows of all banks"),
+        header=[
+            say("Model"),
+            say("Protection"),
+            say("Attack"),
+            say("AUC"),
+            say("Advantage"),
+            say("By chance"),
+            say("Found at 1 % false positives"),
+            say("Found at 0.1 % false positives"),
+        ],
+        rows=rows,
+        frame=_frame(results),
+    )
+
+
+def _institution_table(study: Study, results: Sequence[Result], words: Words) -> Table:
+    """AUC by institution, of the strongest attack that was made."""
+    say = words.say
+    methods = {one["method"] for one in results}
+    method = _BEST if _BEST in methods else "loss"
+    of_banks = [
+        one
+        for one in results
+        if one["institution"] and one["metric"] == "auc" and one["method"] == method
+    ]
+    banks = list(dict.fromkeys(one["institution"] for one in of_banks))
+    settings = ("target", "model", "protection", "epsilon")
+    rows = []
+    for by_bank in _by(settings, of_banks, name="institution"):
+        first = next(iter(by_bank.values()))
+        rows.append(
+            [
+                attack_words.place(first, ("target", "model"), words),
+                attack_words.protection(first, words),
+                *[formats.plain(_value(by_bank[bank]), words) for bank in banks],
+            ]
+        )
+    return Table(
+        name=f"{study.key}membership_banks",
+        caption=say(
+            "AUC by bank, attack: %(method)s", method=attack_words.method(method, words)
+        ),
+        header=[say("Model"), say("Protection"), *banks],
+        rows=rows,
+        frame=_frame(of_banks),
+    )
+
+
+def _inversion_table(
+    study: Study, results: Sequence[Result], words: Words, *, sums: bool
+) -> Table:
+    say = words.say
+    chosen = [one for one in results if (one["institutions"] > 1) == sums]
+    settings = (
+        "target",
+        "protection",
+        "epsilon",
+        "hidden_units",
+        "institutions",
+        "batch_size",
+        "method",
+    )
+    rows = []
+    for one in _by(settings, chosen):
+        first = one["features_recovered"]
+        rows.append(
+            [
+                attack_words.place(first, ("target",), words),
+                words.number(first["institutions"])
+                if sums
+                else attack_words.protection(first, words),
+                words.number(first["batch_size"]),
+                words.number(first["hidden_units"]),
+                attack_words.method(first["method"], words),
+                formats.share(_value(first), words),
+                words.percent(one["features_without_information"]["mean"]),
+                formats.share(_value(one["records_recovered"]), words),
+            ]
+        )
+    return Table(
+        name=f"{study.key}{'sums' if sums else 'inversion'}",
+        caption=say("Inversion of sums, as under secure aggregation")
+        if sums
+        else say("Inversion of one bank's update"),
+        header=[
+            say("Update"),
+            say("Banks in the sum") if sums else say("Protection"),
+            say("Rows of a bank"),
+            say("Neurons of the first layer"),
+            say("Attack"),
+            say("Features recovered"),
+            say("Without information"),
+            say("Records recovered"),
+        ],
+        rows=rows,
+        frame=_frame(chosen),
+    )
+
+
+def _canary_table(study: Study, results: Sequence[Result], words: Words) -> Table:
+    say = words.say
+    rows = []
+    for one in _by(("protection", "epsilon", "method"), results):
+        bound = one["epsilon_bound"]
+        found = [value for value in bound["values"] if value is not None]
+        exceeds = any(value > bound["epsilon"] for value in found)
+        rows.append(
+            [
+                attack_words.protection(bound, words),
+                attack_words.method(bound["method"], words),
+                words.number(bound["epsilon"], 2),
+                words.number(max(found), 2),
+                words.number(one["largest_bound"]["mean"], 2),
+                say("exceeds the claim") if exceeds else say("within the claim"),
+            ]
+        )
+    return Table(
+        name=f"{study.key}canaries",
+        caption=say("Lower bounds on epsilon by canaries, the largest of all seeds"),
+        header=[
+            say("Protection"),
+            say("Attack"),
+            say("Claimed epsilon"),
+            say("Epsilon is at least"),
+            say("Largest that the runs could show"),
+            say("Verdict"),
+        ],
+        rows=rows,
+        frame=_frame(results),
+    )
+
+
+def _by(
+    settings: Sequence[str], results: Sequence[Result], *, name: str = "metric"
+) -> list[dict[str, Result]]:
+    """Results of the same settings together, by metric or another name."""
+    groups: dict[tuple, dict[str, Result]] = {}
+    for one in results:
+        key = tuple(one[setting] for setting in settings)
+        groups.setdefault(key, {})[one[name]] = one
+    return list(groups.values())
+
+
+def _value(result: Result) -> Mapping[str, Any]:
+    """Mean and interval, of one seed that within the seed."""
+    within = result["within_seeds"]
+    if result.get("ci95") is None and len(within) == 1:
+        return {**result, "ci95": within[0]}
+    return result
+
+
+def _frame(results: Sequence[Result]) -> pd.DataFrame:
+    """Settings and values as they are, for a CSV file."""
+    left_out = {"mean", "ci95", "values", "within_seeds", "reason"}
+    return pd.DataFrame(
+        [
+            {key: value for key, value in one.items() if key not in left_out}
+            | formats.flat(_value(one))
+            | {"trials": sum(one["trials"])}
+            for one in results
+        ]
+    )
