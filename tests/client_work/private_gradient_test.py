@@ -80,6 +80,24 @@ def test_noise_on_the_sum_is_multiplier_times_clipping_norm(eager_model, number)
     assert (plain == 0).all() == (number == 0)
 
 
+@pytest.mark.parametrize(("number", "expected"), [(7, 0.5), (9, 3.0)])
+def test_noise_is_that_of_the_number_of_units(eager_model, number, expected):
+    noised = gradients(
+        eager_model, multiplier={9: 3.0, 7: 0.5}, steps=200, number=number
+    )
+    plain = gradients(eager_model, multiplier=0, steps=1, number=number)
+    of_sum = ((noised - plain) * EXPECTED).ravel()
+    assert is_gaussian(of_sum, expected * CLIP)
+    assert not is_gaussian(of_sum, expected * CLIP * 2 / 3)
+
+
+def test_nobody_trains_with_the_noise_of_another_number(eager_model):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="no noise multiplier is given for this"
+    ):
+        gradients(eager_model, multiplier={9: 3.0, 7: 0.5}, steps=1, number=8)
+
+
 def test_division_is_by_the_expected_and_not_by_the_drawn_number(eager_model):
     small, large = (
         gradients(eager_model, multiplier=0, steps=1, number=7, expected=expected)
@@ -116,7 +134,12 @@ def test_it_refuses_batches_that_are_not_poisson_sampled(eager_model):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("l2_clip_norm", 0), ("noise_multiplier", -1), ("noise_multiplier", np.nan)],
+    [
+        ("l2_clip_norm", 0),
+        ("noise_multiplier", -1),
+        ("noise_multiplier", np.nan),
+        ("noise_multiplier", {3: 1.0, 4: -1.0}),
+    ],
 )
 def test_bad_numbers_are_named(eager_model, name, value):
     good = {"l2_clip_norm": 1.0, "noise_multiplier": 1.0}

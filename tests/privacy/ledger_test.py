@@ -243,6 +243,14 @@ def test_a_budget_that_is_spent_before_training_is_refused():
         _ = budget(epsilon=budget().spent(0) / 2).most_rounds
 
 
+def test_rounds_that_all_budgets_bear_are_not_searched_for():
+    plan = budget()
+    fits = plan.most_rounds
+    assert most_rounds([budget()], at_most=fits) == fits
+    assert most_rounds([budget()], at_most=fits - 1) == fits - 1
+    assert most_rounds([budget()], at_most=fits + 1) == fits
+
+
 def test_the_institution_whose_budget_ends_first_ends_training():
     budgets = [budget(epsilon) for epsilon in (3.0, 1.5, 2.0)]
     assert most_rounds(budgets) == budgets[1].most_rounds < budgets[2].most_rounds

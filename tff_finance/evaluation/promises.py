@@ -39,7 +39,7 @@ TEST_RESULTS = Entry(
 )
 VALIDATION_SHOWN = Entry(
     stage="validation",
-    what="mean loss and accuracy of validation rows, round by round",
+    what="loss, accuracy and, if asked for, AUC on validation rows, round by round",
     reason="exact; shown only, nothing is stopped or chosen by them",
 )
 SEVERAL_ROWS = (

@@ -271,8 +271,8 @@ _REMARKS = (
         "(exact, for the comparison)"
     ),
     mark(
-        "mean loss and accuracy of validation rows, round by round (exact; shown only, "
-        "nothing is stopped or chosen by them)"
+        "loss, accuracy and, if asked for, AUC on validation rows, round by round "
+        "(exact; shown only, nothing is stopped or chosen by them)"
     ),
     mark("a customer with several rows (each row is protected, not all together)"),
 )

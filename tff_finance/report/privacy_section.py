@@ -34,6 +34,14 @@ _ACCOUNTANTS = {
 _EXPOSURES = {
     "local": mark("no update leaves the bank; its model is its own"),
     "pooled": mark("all rows, in the clear, to whoever pools them"),
+    "fed_per": mark(
+        "every round's update of the shared layers, in the clear, to the server; these "
+        "layers to all banks"
+    ),
+    "fed_md": mark(
+        "every round's predictions of each bank on synthetic rows, in the clear, to "
+        "the server"
+    ),
     "federated": mark(
         "every round's update of each bank, in the clear, to the server; the model to "
         "all banks"
@@ -91,9 +99,8 @@ def _in_words(study: Study, method: str, words: Words) -> str:
         bound = words.say("So large an epsilon is hardly a bound.")
     else:
         bound = words.say(
-            "No outcome that an attacker sees becomes more than %(factor)s times as "
-            "likely, or as unlikely, by it, but for that small probability; attacks "
-            "that are known gain far less.",
+            "Nothing that an attacker may see becomes more than %(factor)s times as "
+            "likely, or as unlikely, by it, but for that small probability.",
             factor=words.number(factor, 1 if factor < 10 else 0),  # noqa: PLR2004
         )
     return formats.join(words, told, bound)
@@ -111,8 +118,8 @@ def _assumptions(study: Study, words: Words) -> list[str]:
             "banks release about the same person adds up."
         ),
         words.say(
-            "Epsilons of different units or relations have no common scale. Below, the "
-            "largest over seeds; among methods, the largest over banks as well."
+            "Epsilons of different units or relations have no common scale. Shown are "
+            "the largest over seeds; among methods, the largest over banks as well."
         ),
     ]
     if any(p["unit"] == "institution" for p in _promised(study).values()):
@@ -126,8 +133,8 @@ def _assumptions(study: Study, words: Words) -> list[str]:
 
 
 def _exposure(method: str, words: Words) -> str:
-    if method == "local":
-        return _known(_EXPOSURES, "local", words)
+    if method in _EXPOSURES:
+        return _known(_EXPOSURES, method, words)
     return _known(_EXPOSURES, "pooled" if method in _POOLED else "federated", words)
 
 

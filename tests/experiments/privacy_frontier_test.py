@@ -1,0 +1,46 @@
+"""The binary refuses in one line what has no frontier."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+OWN = ("--contract=c.toml", "--table=a=a.csv")
+
+
+def frontier(directory, *flags):
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "experiments.privacy_frontier",
+            f"--output_dir={directory}",
+            *flags,
+        ],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "error"),
+    [
+        (("--epsilons=1,much",), "must be numbers above 0 such as 0.5,1,8"),
+        (("--epsilons=1,0",), "must be numbers above 0 such as 0.5,1,8"),
+        (("--l2_clip_norm=0",), "`l2_clip_norm` must be positive, got 0.0"),
+        ((*OWN, "--task=risk", "--dataset=taiwan"), "give either --dataset"),
+    ],
+)
+def test_usage_errors_are_one_line(tmp_path, flags, error):
+    result = frontier(tmp_path, *flags)
+    assert result.returncode == 2
+    assert error in result.stderr
+    assert result.stderr.count("\n") == 1
