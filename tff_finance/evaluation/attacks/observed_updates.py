@@ -101,7 +101,9 @@ class ObservedUpdates:
         def update(weights: Weights, x: tf.Tensor, y: tf.Tensor) -> Weights:
             units = Units(x[:, tf.newaxis], y[:, tf.newaxis], tf.ones_like(y, tf.bool))
             seed = estimator.seed_source()
-            [noise] = tf.unstack(estimator.noise(weights, tf.constant(1), seed), 1)
+            noise = estimator.noise(
+                weights, tf.constant(1), seed, num_units=tf.shape(y)[0]
+            )[0]
             rows = tf.cast(tf.shape(y)[0], tf.float32)
             return estimator.gradient(
                 weights, (), units, noise=noise, expected_units=rows
