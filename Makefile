@@ -14,7 +14,7 @@ python := .venv/bin/python
 set_up := python3 scripts/set_up.py
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up case-study compare-real sweep report headline bench test lint messages format lock clean
+.PHONY: help set-up case-study compare-real sweep attacks report headline bench test lint messages format lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -37,6 +37,10 @@ compare-real: set-up ## all presets on public tables in DATA_DIR (missing ones a
 
 sweep: set-up ## accuracy against heterogeneity; writes results/heterogeneity_sweep
 	$(python) -m experiments.sweep_heterogeneity --output_dir=results/heterogeneity_sweep $(ARGS)
+
+attacks: set-up ## what attackers get out of models and updates; writes results/attacks
+	$(python) -m experiments.attack_models --output_dir=results/attacks $(ARGS)
+	@$(python) -m experiments.write_report --record=results/attacks/record --output=results/attacks/report.html
 
 bench: set-up ## speed and memory beside stock TFF and NumPy; writes results/benchmark.json
 	$(python) -m benchmarks.fed_avg --output=results/benchmark.json $(ARGS)

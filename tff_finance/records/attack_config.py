@@ -40,7 +40,7 @@ class MembershipConfig:
 
 STANDARD = MembershipConfig(
     rows=1000,
-    rounds=100,
+    rounds=60,
     batch_size=64,
     hidden_units=(32, 16),
     learning_rate=0.3,
@@ -49,7 +49,7 @@ STANDARD = MembershipConfig(
 # Few rows, many epochs, a wide network: what memorises if anything does.
 OVERFITTED = MembershipConfig(
     rows=100,
-    rounds=400,
+    rounds=300,
     batch_size=25,
     hidden_units=(256,),
     learning_rate=0.5,
@@ -65,9 +65,10 @@ class InversionConfig:
         batch_sizes: Rows behind one institution's update.
         institutions: How many updates a sum is of.
         hidden_units: Widths of the first layer, each followed by one of 16.
-        updates: Drawn for the closed form.
-        matched_updates: Drawn for gradient matching, which takes a second for each.
-        most_matched_rows: No matching where more rows are behind an update or sum.
+        updates: Drawn for the closed form; fewer where they have many rows.
+        matched_updates: Drawn for gradient matching, which takes seconds for each.
+        matching_steps: Of each of these.
+        most_matched_rows: No matching where more rows are behind an update.
         local_epochs: Of the update of FedAvg.
         tolerance: In standard deviations, within which a number counts as recovered.
     """
@@ -76,7 +77,8 @@ class InversionConfig:
     institutions: tuple[int, ...] = (1, 2, 3, 5, 10)
     hidden_units: tuple[int, ...] = (32, 128)
     updates: int = 40
-    matched_updates: int = 3
+    matched_updates: int = 5
+    matching_steps: int = 2000
     most_matched_rows: int = 32
     local_epochs: int = 2
     tolerance: float = 0.1
@@ -89,7 +91,7 @@ class InversionConfig:
                 raise ValueError(f"`{name}` must be distinct values, got {values!r}.")
             for value in values:
                 checks.check_at_least(name, value, 1)
-        for name in ("updates", "matched_updates", "local_epochs"):
+        for name in ("updates", "matched_updates", "matching_steps", "local_epochs"):
             checks.check_at_least(name, getattr(self, name), 1)
         checks.check_at_least("most_matched_rows", self.most_matched_rows, 0)
         checks.check_positive("tolerance", self.tolerance)

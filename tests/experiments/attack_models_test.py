@@ -1,0 +1,79 @@
+"""The binary: a small run from end to end, and flags that make no sense."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SMALL = (
+    "--scenario=scarce_labels",
+    "--seeds=1",
+    "--epsilons=8",
+    "--rows=40",
+    "--rounds=2",
+    "--hidden_units=4",
+    "--shadows=2",
+    "--overfitted_rounds=2",
+    "--matching_steps=20",
+    "--updates=3",
+    "--matched_updates=1",
+    "--inverted_rows=1,4",
+    "--summed_institutions=1,3",
+    "--first_layer_units=8",
+    "--canary_runs=8",
+)
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.attack_models", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_a_small_run(tmp_path):
+    result = run(f"--output_dir={tmp_path}", *SMALL)
+    assert result.returncode == 0, result.stderr
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (tmp_path / "record" / "attacks.csv").exists()
+    attacks = summary["attacks"]
+    inverted = [
+        one
+        for one in attacks["inversion"]
+        if one["metric"] == "features_recovered"
+        and (one["institutions"], one["batch_size"]) == (1, 1)
+        and one["method"] == "first_layer"
+        and one["target"] == "gradient"
+    ]
+    by_protection = {one["protection"]: one["mean"] for one in inverted}
+    assert set(by_protection) == {"none", "record_dp"}
+    assert by_protection["none"] >= 0.95 > by_protection["record_dp"]
+    found = {
+        (one["target"], one["model"], one["method"]) for one in attacks["membership"]
+    }
+    assert len(found) == 2 * 2 * 3
+    assert {one["protection"] for one in attacks["canary"]} == {
+        "record_dp",
+        "missing_noise",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--shadows=3",), "`shadows` must be 0 or even"),
+        (("--epsilons=0",), "`epsilons` must be positive"),
+        (("--inverted_rows=1,b",), "--inverted_rows must be whole numbers"),
+        (("--client_optimizer=adam",), "--client_optimizer can't be given"),
+        (("--heterogeneity=3",), "`heterogeneity` must be between"),
+        (("--dataset=taiwan",), "--task must be given"),
+    ],
+)
+def test_flags_that_make_no_sense(arguments, message, tmp_path):
+    result = run(f"--output_dir={tmp_path}", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
