@@ -40,7 +40,9 @@ def place(result: Result, by: Sequence[str], words: Words) -> str:
             parts.append(words.say("rows: %(rows)s", rows=rows))
         else:
             known = _TARGETS if setting == "target" else _MODELS
-            parts.append(words.say(known.get(result[setting], result[setting])))
+            parts.append(
+                words.say(known.get(str(result[setting]), str(result[setting])))
+            )
     return words.say(", ").join(parts)
 
 

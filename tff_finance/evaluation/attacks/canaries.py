@@ -109,8 +109,8 @@ def epsilon_bound(
         value=float(value),
         largest=float(most),
         threshold=threshold,
-        hits=int(yes[0].count),
-        false_alarms=int(yes[1].count),
+        hits=int(yes[0].events),
+        false_alarms=int(yes[1].events),
         inserted_runs=len(in_),
         absent_runs=len(out),
         confidence=confidence,
@@ -120,7 +120,7 @@ def epsilon_bound(
 class _Rate(NamedTuple):
     """How many of so many runs."""
 
-    count: int | NDArray
+    events: int | NDArray
     runs: int
 
 
@@ -129,12 +129,12 @@ def _bound(
 ) -> NDArray[np.float64]:
     """log((low limit of the hit rate - delta) / high limit of the alarm rate)."""
     tail = (1 - confidence) / 2
-    number = np.asarray(hits.count, np.float64)
+    number = np.asarray(hits.events, np.float64)
     low = scipy.stats.beta.ppf(tail, np.maximum(number, 1), hits.runs - number + 1)
     low = np.where(number > 0, low, 0)
-    number = np.minimum(alarms.count, alarms.runs - 1)
+    number = np.minimum(alarms.events, alarms.runs - 1)
     high = scipy.stats.beta.isf(tail, number + 1.0, alarms.runs - number)
-    high = np.where(number == alarms.count, high, 1)
+    high = np.where(number == alarms.events, high, 1)
     return np.log(np.maximum(np.maximum(low - delta, 0) / high, 1))
 
 
@@ -154,7 +154,7 @@ def _below(scores: NDArray, thresholds: NDArray) -> _Rate:
 
 
 def _from(scores: NDArray, thresholds: NDArray) -> _Rate:
-    return _Rate(len(scores) - _below(scores, thresholds).count, len(scores))
+    return _Rate(len(scores) - _below(scores, thresholds).events, len(scores))
 
 
 def _between(thresholds: NDArray, number: int) -> float:

@@ -279,7 +279,9 @@ def _labels(
     counted = recovered_labels(
         float(np.ravel(observation.update[-1])[0]) / len(observation.batches),
         rows=observation.rows,
-        mean_probability=float(np.mean(1 / (1 + np.exp(-value)))),
+        mean_probability=float(
+            np.mean(1 / (1 + np.exp(-np.asarray(value, np.float64))))
+        ),
     ).sum()
     spread = 0 if observation.rows == 1 else 1
     counts = counted + spread * _AROUND[np.arange(starts) % 3, np.newaxis]

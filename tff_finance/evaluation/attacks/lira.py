@@ -79,7 +79,8 @@ def balanced_pool(
 
 def confidence(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
     """log(p / (1 - p)) of a row's own label, [n]: near to normal over shadows."""
-    return np.where(np.asarray(labels) == 1, 1.0, -1.0) * np.asarray(logits)
+    signs = np.where(np.asarray(labels) == 1, 1.0, -1.0)
+    return np.asarray(signs * np.asarray(logits), np.float64)
 
 
 class ShadowConfidences(NamedTuple):

@@ -93,7 +93,8 @@ def row_gradient(weights: Sequence[NDArray], x: NDArray, y: float) -> Arrays:
         linear = inputs[-1] @ kernel + bias
         active.append(linear > 0)
         inputs.append(np.maximum(linear, 0))
-    derivative = 1 / (1 + np.exp(-linear)) - y
+    logit = inputs[-2] @ kernels[-1] + biases[-1]
+    derivative = 1 / (1 + np.exp(-logit)) - y
     gradient: Arrays = []
     for layer in reversed(range(len(kernels))):
         gradient = [np.outer(inputs[layer], derivative), derivative, *gradient]
