@@ -49,7 +49,7 @@ def config(
     try:
         training = training_flags.training(asked.training)
         training.check_institutions([bank.name for bank in asked.banks])
-        return CaseStudyConfig(
+        study = CaseStudyConfig(
             scenario=asked.name,
             heterogeneity=(
                 asked.heterogeneity
@@ -62,5 +62,7 @@ def config(
             runtime=runtime,
             contribution=contribution,
         )
+        study.check_suits_institutions(len(asked.banks))
     except ValueError as error:
         command_line.usage_error(error)
+    return study

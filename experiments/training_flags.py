@@ -221,6 +221,72 @@ _DP_SGD = {
 }
 
 
+# Each sets the field of InstitutionPrivacyConfig that its key names.
+_INSTITUTION_PRIVACY = {
+    "branches": flags.DEFINE_integer(
+        "branches",
+        None,
+        "Branches of each bank, to which its rows are dealt out; here and below, of "
+        "methods named dp_... and fed_avg_branches.",
+    ),
+    "accept_vacuous_privacy": flags.DEFINE_bool(
+        "accept_vacuous_privacy",
+        None,
+        "Trains with institution-level privacy even where there are too few to hide "
+        "in.",
+    ),
+    "target_epsilon": flags.DEFINE_float(
+        "institution_epsilon", None, "Of a branch; noise is calibrated to it."
+    ),
+    "delta": flags.DEFINE_float(
+        "institution_delta",
+        None,
+        "Of that guarantee. Default: min(1e-5, 1 / (10 n)), n branches.",
+    ),
+    "cohort": flags.DEFINE_integer("branch_cohort", None, "Branches of a round."),
+    "rounds": flags.DEFINE_integer(
+        "branch_rounds", None, "Rounds, fixed before, of methods without passes."
+    ),
+    "passes": flags.DEFINE_integer(
+        "branch_passes",
+        None,
+        "In each of which every branch has one turn; of dp_ftrl and "
+        "dp_fed_avg_distributed.",
+    ),
+    "l2_clip_norm": flags.DEFINE_float(
+        "branch_clip_norm", None, "Largest norm of a branch's update."
+    ),
+    "clip_quantile": flags.DEFINE_float(
+        "clip_quantile",
+        None,
+        "Share of updates that dp_fed_avg_adaptive leaves unclipped.",
+    ),
+    "honest_share": flags.DEFINE_float(
+        "honest_share",
+        None,
+        "Share of a cohort that makes the noise of dp_fed_avg_distributed.",
+    ),
+    "batch_size": flags.DEFINE_integer(
+        "branch_batch_size", None, "Rows of a branch's local batch."
+    ),
+    "local_epochs": flags.DEFINE_integer(
+        "branch_local_epochs", None, "Epochs of a branch in a round."
+    ),
+    "learning_rate": flags.DEFINE_float(
+        "branch_learning_rate", None, "Of the branches' optimizer."
+    ),
+}
+
+_SECURE_AGGREGATION = {
+    "l2_clip_norm": flags.DEFINE_float(
+        "secure_clip_norm", None, "Largest norm of an update in fed_avg_secure."
+    ),
+    "largest_weight": flags.DEFINE_float(
+        "secure_largest_weight", None, "Most rows that a bank counts for there."
+    ),
+}
+
+
 def training(defaults: TrainingConfig) -> TrainingConfig:
     """Training as asked for.
 
@@ -247,6 +313,12 @@ def training(defaults: TrainingConfig) -> TrainingConfig:
         given[name] = dataclasses.replace(getattr(defaults, name), **changes)
     dp_sgd = {n: f.value for n, f in _DP_SGD.items() if f.value is not None}
     given["dp_sgd"] = dataclasses.replace(defaults.dp_sgd, **dp_sgd)
+    for name, keyed in {
+        "institution_privacy": _INSTITUTION_PRIVACY,
+        "secure_aggregation": _SECURE_AGGREGATION,
+    }.items():
+        asked = {n: f.value for n, f in keyed.items() if f.value is not None}
+        given[name] = dataclasses.replace(getattr(defaults, name), **asked)
     given["asynchronous"] = _asynchronous(defaults.asynchronous)
     return dataclasses.replace(defaults, **given)
 

@@ -17,6 +17,7 @@ from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.asynchronous_config import AsynchronousConfig
 from tff_finance.records.config import METHODS, TrainingConfig
 from tff_finance.records.dp_sgd_config import DpSgdConfig
+from tff_finance.records.institution_privacy_config import InstitutionPrivacyConfig
 from tff_finance.records.participation import ParticipationConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.records.robustness import RobustnessConfig
@@ -42,6 +43,10 @@ TRAINING = TrainingConfig(
     asynchronous=AsynchronousConfig(fed_buff_rounds=3),
     validation_auc=True,
     top_k_share=0.4,
+    # Fewer would be refused; of so few the noise is more than they bear.
+    institution_privacy=InstitutionPrivacyConfig(
+        branches=25, accept_vacuous_privacy=True, cohort=25, rounds=3, passes=1
+    ),
 )
 METHODS_OF_EACH_BANK = ("local", "fine_tuned", "fed_per", "fed_md")
 MODELS_TRAINED = {
@@ -205,8 +210,9 @@ def test_traffic_of_compressed_methods_is_what_they_encode(fitted, name, payload
 
 def test_federated_methods_differ(fitted, institutions):
     x = institutions[0].train["x"]
-    # Of two institutions nothing can be trimmed, and small updates aren't clipped.
-    alike = {"fed_avg_trimmed_mean", "fed_avg_clipping"}
+    # Of two institutions nothing can be trimmed, small updates aren't clipped, and
+    # secure sums are sums.
+    alike = {"fed_avg_trimmed_mean", "fed_avg_clipping", "fed_avg_secure"}
     names = [
         name
         for name in METHODS

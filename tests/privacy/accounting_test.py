@@ -263,8 +263,22 @@ def test_large_epsilons_are_left_to_rdp():
     assert 50 < loss.value < math.inf
 
 
+def test_a_unit_in_several_trees_pays_for_each_of_them():
+    once, twice = (
+        TreeAggregation(
+            noise_multiplier=noise, steps_between_restarts=(8, 8), participations=number
+        )
+        for noise, number in ((1.0, 1), (2.0**0.5, 2))
+    )
+    spent = [
+        accounting.epsilon([m], neighbouring="replace_special", delta=1e-5)
+        for m in (once, twice)
+    ]
+    assert spent[1].value == pytest.approx(spent[0].value)
+
+
 def test_trees_with_several_participations_are_refused():
-    with pytest.raises(ValueError, match="`participations` must be 1, got 2"):
+    with pytest.raises(ValueError, match=r"`participations` must be 1 to 1, .* got 2"):
         TreeAggregation(
             noise_multiplier=1, steps_between_restarts=(8,), participations=2
         )

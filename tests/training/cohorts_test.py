@@ -18,10 +18,20 @@ from tff_finance.metrics.validation import (
     build_federated_validation,
     validation_result,
 )
+from tff_finance.privacy.mechanisms import (
+    FixedSizeCohorts,
+    FullParticipation,
+    PoissonSampledGaussian,
+)
 from tff_finance.runtime import in_process
 from tff_finance.tasks import keras_models
 from tff_finance.tasks.risk import build_risk_model
-from tff_finance.training.cohorts import UniformCohorts, cohort_data
+from tff_finance.training.cohorts import (
+    PoissonCohorts,
+    ShuffledCohorts,
+    UniformCohorts,
+    cohort_data,
+)
 from tff_finance.training.loop import train
 from tff_finance.training.progress import StoppingRule
 
@@ -50,6 +60,35 @@ def test_every_institution_is_as_likely_as_the_others():
 
 def test_all_is_a_cohort_too():
     assert UniformCohorts(population=3, size=3, seed=0).members(9) == [0, 1, 2]
+
+
+def test_everybody_has_one_turn_in_a_pass():
+    cohorts = ShuffledCohorts(population=11, size=3, seed=5)
+    assert cohorts.rounds_per_pass == 3
+    passes = [
+        [i for turn in range(3) for i in cohorts.members(3 * number + turn)]
+        for number in range(2)
+    ]
+    for members in passes:
+        assert len(set(members)) == 9  # two sit out
+    assert passes[0] != passes[1]
+    assert cohorts.members(4) == cohorts.members(4)
+
+
+def test_cohorts_say_what_rounds_release():
+    options = {"noise_multiplier": 1.5, "rounds": 7}
+    uniform = UniformCohorts(population=50, size=5, seed=0).mechanism(**options)
+    assert uniform == FixedSizeCohorts(
+        noise_multiplier=1.5, population=50, cohort=5, rounds=7
+    )
+    coins = PoissonCohorts(population=50, sampling_probability=0.1, seed=0)
+    coins = coins.mechanism(**options)
+    assert coins == PoissonSampledGaussian(
+        noise_multiplier=1.5, sampling_probability=0.1, steps=7
+    )
+    # 7 rounds begin a second pass of 6: somebody is in two of them.
+    passes = ShuffledCohorts(population=50, size=8, seed=0).mechanism(**options)
+    assert passes == FullParticipation(noise_multiplier=1.5, releases=2)
 
 
 @pytest.mark.parametrize("size", [0, 4])

@@ -20,6 +20,11 @@ from tff_finance.evaluation.compressed_methods import (
 )
 from tff_finance.evaluation.fed_md import fed_md
 from tff_finance.evaluation.gradient_boosting import GradientBoosting
+from tff_finance.evaluation.institution_private_methods import (
+    PLANS,
+    build_fed_avg_branches,
+    build_institution_private,
+)
 from tff_finance.evaluation.methods import (
     Centralized,
     Federated,
@@ -32,6 +37,7 @@ from tff_finance.evaluation.private_methods import (
     build_fed_avg_poisson,
 )
 from tff_finance.evaluation.robust_methods import ROBUST_AGGREGATORS, BuildAggregator
+from tff_finance.evaluation.secure_methods import build_fed_avg_secure
 from tff_finance.evaluation.suite import Suite
 from tff_finance.institutions.examples import ExampleStore
 from tff_finance.metrics.validation import build_federated_validation
@@ -212,4 +218,7 @@ _BUILDERS: Mapping[str, Callable[[Suite, str], Method]] = {
     "fed_avg_quantized": quantized_fed_avg,
     "fed_avg_top_k": top_k_fed_avg,
     "fed_avg_tff_compressed": tff_compressed_fed_avg,
+    "fed_avg_secure": build_fed_avg_secure,
+    "fed_avg_branches": build_fed_avg_branches,
+    **dict.fromkeys(PLANS, build_institution_private),
 }

@@ -19,7 +19,7 @@ from dp_accounting import pld, rdp
 
 from tff_finance import checks
 from tff_finance.privacy.guarantee import ACCOUNTANTS
-from tff_finance.privacy.mechanisms import Mechanism
+from tff_finance.privacy.mechanisms import Mechanism, SkellamSum
 
 _Relation = dp_accounting.NeighboringRelation
 _RELATIONS = {
@@ -30,6 +30,7 @@ _RELATIONS = {
 # Beyond it a guarantee says little, and a PLD takes gigabytes.
 _LARGEST_PLD_EPSILON = 50.0
 _LEAST_NOISE = 0.05
+_WHOLE_ORDERS = [*range(2, 64), 80, 96, 128, 192, 256, 512, 1024]
 
 
 class UnsupportedMechanismError(ValueError):
@@ -86,14 +87,14 @@ def _epsilon(
     accountant: str | None,
 ) -> Epsilon:
     event = _composed(mechanisms, neighbouring)
+    office = _Office.of(mechanisms, neighbouring)
     if accountant is not None:
         checks.check_one_of("accountant", accountant, ACCOUNTANTS)
-        return _account(event, neighbouring, delta, accountant)
-    by_rdp = _account(event, neighbouring, delta, "rdp")
-    tight = _fresh("pld", neighbouring).supports(event)
-    if not tight or by_rdp.value > _LARGEST_PLD_EPSILON:
+        return office.account(event, delta, accountant)
+    by_rdp = office.account(event, delta, "rdp")
+    if not office.knows_pld(event) or by_rdp.value > _LARGEST_PLD_EPSILON:
         return by_rdp
-    by_pld = _account(event, neighbouring, delta, "pld")
+    by_pld = office.account(event, delta, "pld")
     # PLD rounds up in every step, which may outweigh its tightness in long training.
     return min(by_pld, by_rdp, key=lambda found: found.value)
 
@@ -128,12 +129,14 @@ def noise_multiplier(
     checks.check_positive("delta", delta)
     checks.check_one_of("neighbouring", neighbouring, _RELATIONS)
 
+    office = _Office.of([mechanism_with(1.0), *others], neighbouring)
+
     def event_with(noise: float) -> dp_accounting.DpEvent:
         return _composed([mechanism_with(noise), *others], neighbouring)
 
     def calibrate(kind: str, bracket: Any) -> float:
         return dp_accounting.calibrate_dp_mechanism(
-            functools.partial(_fresh, kind, neighbouring),
+            functools.partial(office.fresh, kind),
             event_with,
             epsilon,
             delta,
@@ -142,13 +145,13 @@ def noise_multiplier(
         )
 
     checks.check_one_of("accountant", accountant or "rdp", ACCOUNTANTS)
-    spent = _account(_composed(others, neighbouring), neighbouring, delta, "rdp")
+    spent = office.account(_composed(others, neighbouring), delta, "rdp")
     if spent.value >= epsilon:
         raise ValueError(
             f"`epsilon` must be above {spent.value:.4g}, which the other releases "
             f"spend, got {epsilon!r}: give them more noise."
         )
-    least = _account(event_with(_LEAST_NOISE), neighbouring, delta, "rdp")
+    least = office.account(event_with(_LEAST_NOISE), delta, "rdp")
     if least.value <= epsilon:
         raise ValueError(
             f"`epsilon` must be below {least.value:.4g}, got {epsilon!r}: so large an "
@@ -156,10 +159,10 @@ def noise_multiplier(
         )
     # PLD is slow where there is little noise: it looks near what RDP found.
     by_rdp = calibrate("rdp", dp_accounting.LowerEndpointAndGuess(_LEAST_NOISE, 1.0))
-    tight = _fresh("pld", neighbouring).supports(event_with(by_rdp))
+    tight = office.knows_pld(event_with(by_rdp))
     if accountant == "rdp" or (accountant is None and not tight):
         return by_rdp
-    _account(event_with(by_rdp), neighbouring, delta, "pld")  # refuses what it must
+    office.account(event_with(by_rdp), delta, "pld")  # refuses what it must
     near = dp_accounting.ExplicitBracketInterval(by_rdp / 2, by_rdp * 2)
     by_pld = calibrate("pld", near)
     return by_pld if accountant == "pld" else min(by_pld, by_rdp)
@@ -177,22 +180,49 @@ def _composed(
     return dp_accounting.ComposedDpEvent([m.event(neighbouring) for m in mechanisms])
 
 
-def _fresh(accountant: str, neighbouring: str) -> dp_accounting.PrivacyAccountant:
-    relation = _RELATIONS[neighbouring]
-    if accountant == "pld":
-        return pld.PLDAccountant(relation)
-    return rdp.RdpAccountant(neighboring_relation=relation)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Office:
+    """dp-accounting's accountants, as mechanisms and relation need them.
 
+    Attributes:
+        neighbouring: From `guarantee.RELATIONS`.
+        whole_orders_only: Whether a mechanism's bound holds for whole orders of the
+            Rényi divergence, and so in no privacy loss distribution.
+    """
 
-def _account(
-    event: dp_accounting.DpEvent, neighbouring: str, delta: float, accountant: str
-) -> Epsilon:
-    made = _fresh(accountant, neighbouring)
-    try:
-        made.compose(event)
-    except dp_accounting.UnsupportedEventError as error:
-        raise UnsupportedMechanismError(
-            f"`accountant` {accountant!r} can't compose these mechanisms under "
-            f"{neighbouring!r}: {error} Leave `accountant` out."
-        ) from error
-    return Epsilon(value=float(made.get_epsilon(delta)), accountant=accountant)
+    neighbouring: str
+    whole_orders_only: bool
+
+    @classmethod
+    def of(cls, mechanisms: Sequence[Mechanism], neighbouring: str) -> "_Office":
+        return cls(
+            neighbouring=neighbouring,
+            whole_orders_only=any(isinstance(m, SkellamSum) for m in mechanisms),
+        )
+
+    def fresh(self, accountant: str) -> dp_accounting.PrivacyAccountant:
+        relation = _RELATIONS[self.neighbouring]
+        if accountant == "pld":
+            return pld.PLDAccountant(relation)
+        orders = _WHOLE_ORDERS if self.whole_orders_only else None
+        return rdp.RdpAccountant(orders, neighboring_relation=relation)
+
+    def knows_pld(self, event: dp_accounting.DpEvent) -> bool:
+        return not self.whole_orders_only and self.fresh("pld").supports(event)
+
+    def account(
+        self, event: dp_accounting.DpEvent, delta: float, accountant: str
+    ) -> Epsilon:
+        if accountant == "pld" and self.whole_orders_only:
+            raise UnsupportedMechanismError(
+                "`accountant` must be rdp for SkellamSum, got 'pld'."
+            )
+        made = self.fresh(accountant)
+        try:
+            made.compose(event)
+        except dp_accounting.UnsupportedEventError as error:
+            raise UnsupportedMechanismError(
+                f"`accountant` {accountant!r} can't compose these mechanisms under "
+                f"{self.neighbouring!r}: {error} Leave `accountant` out."
+            ) from error
+        return Epsilon(value=float(made.get_epsilon(delta)), accountant=accountant)

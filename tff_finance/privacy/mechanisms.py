@@ -162,8 +162,8 @@ class TreeAggregation:
     Attributes:
         noise_multiplier: Standard deviation of a node's noise over the clipping norm.
         steps_between_restarts: Rounds of each tree.
-        participations: In how many rounds of all trees a unit takes part at most.
-            Only 1 has an accountant, and rounds must be arranged so.
+        participations: In how many trees a unit takes part at most, in one round of
+            each: only that has an accountant, and rounds must be arranged so.
     """
 
     relations: ClassVar[tuple[str, ...]] = ("replace_special",)
@@ -178,24 +178,77 @@ class TreeAggregation:
             raise ValueError("`steps_between_restarts` must name one tree at least.")
         for steps in self.steps_between_restarts:
             checks.check_at_least("steps_between_restarts", steps, 1)
-        if self.participations != 1:
+        trees = len(self.steps_between_restarts)
+        if not 1 <= self.participations <= trees:
             raise ValueError(
-                "`participations` must be 1, got "
-                f"{self.participations!r}: the bound for trees holds if a unit takes "
-                "part once in all rounds. Let every unit take part once, or use "
-                "FullParticipation or FixedSizeCohorts with independent noise."
+                f"`participations` must be 1 to {trees}, the number of trees, got "
+                f"{self.participations!r}: the bound holds if a unit takes part at "
+                "most once in each tree. Restart the tree before a unit comes again, "
+                "or use FullParticipation or FixedSizeCohorts with independent noise."
             )
 
     def event(self, neighbouring: str) -> dp_accounting.DpEvent:
         """The event under one of `relations`."""
         noise = _sensitivities_of_noise(self.noise_multiplier, neighbouring)
-        return dp_accounting.SingleEpochTreeAggregationDpEvent(
+        # The bound is that of the highest tree; of a unit in several trees they add up.
+        tree = dp_accounting.SingleEpochTreeAggregationDpEvent(
             noise, list(self.steps_between_restarts)
+        )
+        return dp_accounting.SelfComposedDpEvent(tree, self.participations)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SkellamSum:
+    """Sums of whole numbers with Skellam noise, such as that of distributed shares.
+
+    With noise of variance m, and changes of the sum of at most D2 in the L2 norm and D1
+    in the L1 norm, the Rényi divergence of whole order a is at most
+    `a D2^2 / 2m + ((2a - 1) D2^2 + 6 D1) / 4m^2`, which is at most `a / 2z^2` with
+    `1 / z^2 = D2^2 / m + (D2^2 + 3 D1) / m^2`: what a Gaussian sum with the noise
+    multiplier z has, the first term alone being the Gaussian's own. That holds for
+    whole orders, of which the accountant is to use no others.
+
+    Source: Agarwal et al. (2021), section 3, https://arxiv.org/abs/2110.04995.
+
+    Attributes:
+        noise_multiplier: Standard deviation of the sum's noise over the clipping norm.
+        l2_units: The clipping norm, as the whole number that updates were scaled to.
+        coordinates: Numbers of an update.
+        releases: Sums that a unit is in.
+    """
+
+    relations: ClassVar[tuple[str, ...]] = ("replace_one", "replace_special")
+    noise_multiplier: float
+    l2_units: int
+    coordinates: int
+    releases: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that make no mechanism."""
+        checks.check_positive("noise_multiplier", self.noise_multiplier)
+        checks.check_at_least("l2_units", self.l2_units, 1)
+        checks.check_at_least("coordinates", self.coordinates, 1)
+        checks.check_at_least("releases", self.releases, 1)
+
+    def event(self, neighbouring: str) -> dp_accounting.DpEvent:
+        """The event under one of `relations`."""
+        moved = 2 if neighbouring == "replace_one" else 1
+        l2 = moved * self.l2_units
+        # A whole number is at most its square.
+        l1 = moved * self.l2_units * min(self.coordinates**0.5, self.l2_units)
+        variance = (self.noise_multiplier * self.l2_units) ** 2
+        inverse_square = l2**2 / variance + (l2**2 + 3 * l1) / variance**2
+        return dp_accounting.SelfComposedDpEvent(
+            dp_accounting.GaussianDpEvent(inverse_square**-0.5), self.releases
         )
 
 
 Mechanism = (
-    PoissonSampledGaussian | FixedSizeCohorts | FullParticipation | TreeAggregation
+    PoissonSampledGaussian
+    | FixedSizeCohorts
+    | FullParticipation
+    | TreeAggregation
+    | SkellamSum
 )
 
 _BY_NAME: Mapping[str, Any] = {
@@ -203,6 +256,7 @@ _BY_NAME: Mapping[str, Any] = {
     "fixed_size_cohorts": FixedSizeCohorts,
     "full_participation": FullParticipation,
     "tree_aggregation": TreeAggregation,
+    "skellam_sum": SkellamSum,
 }
 _NAMES = {mechanism: name for name, mechanism in _BY_NAME.items()}
 

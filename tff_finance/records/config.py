@@ -10,6 +10,10 @@ from tff_finance import checks
 from tff_finance.records.asynchronous_config import AsynchronousConfig
 from tff_finance.records.contribution_config import ContributionConfig
 from tff_finance.records.dp_sgd_config import DpSgdConfig
+from tff_finance.records.institution_privacy_config import (
+    InstitutionPrivacyConfig,
+    SecureAggregationConfig,
+)
 from tff_finance.records.participation import EVERYONE, ParticipationConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.records.robustness import NO_ATTACK, NOBODY_HOSTILE, RobustnessConfig
@@ -42,7 +46,21 @@ METHODS = (
     "fed_avg_quantized",
     "fed_avg_top_k",
     "fed_avg_tff_compressed",
+    "fed_avg_secure",
+    "fed_avg_branches",
+    "dp_fed_avg",
+    "dp_fed_avg_adaptive",
+    "dp_ftrl",
+    "dp_fed_avg_distributed",
 )
+INSTITUTION_PRIVATE_METHODS = (
+    "dp_fed_avg",
+    "dp_fed_avg_adaptive",
+    "dp_ftrl",
+    "dp_fed_avg_distributed",
+)
+# Whose secure sums are simulated in this process only.
+SECURE_METHODS = ("fed_avg_secure", "dp_fed_avg_distributed")
 # Whose institutions keep state between rounds.
 STATEFUL_METHODS = ("scaffold", "fed_per", "fed_avg_top_k")
 # Whose rounds have no institutions as clients: settings of these leave them alone.
@@ -127,6 +145,8 @@ class TrainingConfig:
         robustness: Of aggregation, and who is hostile in simulation.
         dp_sgd: Of FedAvg with record-level differential privacy, and of the same
             without privacy, `fed_avg_poisson`, as far as it applies.
+        institution_privacy: Of methods with institution-level privacy.
+        secure_aggregation: Of FedAvg by secure aggregation.
         asynchronous: Simulated time, and FedBuff on it.
         quantization_bits: Of each coordinate of an update in `fed_avg_quantized`.
         top_k_share: Of an update's coordinates that `fed_avg_top_k` sends.
@@ -159,6 +179,12 @@ class TrainingConfig:
     participation: ParticipationConfig = EVERYONE
     robustness: RobustnessConfig = NOBODY_HOSTILE
     dp_sgd: DpSgdConfig = dataclasses.field(default_factory=DpSgdConfig)
+    institution_privacy: InstitutionPrivacyConfig = dataclasses.field(
+        default_factory=InstitutionPrivacyConfig
+    )
+    secure_aggregation: SecureAggregationConfig = dataclasses.field(
+        default_factory=SecureAggregationConfig
+    )
     asynchronous: AsynchronousConfig = dataclasses.field(
         default_factory=AsynchronousConfig
     )
@@ -273,6 +299,8 @@ _NESTED: Mapping[str, type] = {
     "participation": ParticipationConfig,
     "robustness": RobustnessConfig,
     "dp_sgd": DpSgdConfig,
+    "institution_privacy": InstitutionPrivacyConfig,
+    "secure_aggregation": SecureAggregationConfig,
 }
 
 TASK_TRAINING: Mapping[str, TrainingConfig] = MappingProxyType(
@@ -340,12 +368,30 @@ class StudyConfig:
                     f"`methods` can't have {method} with the runtime workers, at whose "
                     "machines institutions' state can't be deleted between seeds."
                 )
+        secure = [method for method in trained if method in SECURE_METHODS]
+        if self.runtime != "in_process" and secure:
+            raise ValueError(
+                f"`methods` can't have {', '.join(secure)} with the runtime "
+                f"{self.runtime}, which has no secure sums: use in_process."
+            )
         in_memory = [m for m in trained if m in ROWS_IN_MEMORY_METHODS]
         if self.runtime == "tff" and in_memory:
             raise ValueError(
                 f"`methods` can't have {', '.join(in_memory)} with the runtime tff, "
                 "where rows are read shard by shard: use in_process."
             )
+
+    def check_suits_institutions(self, number: int) -> None:
+        """Refuses methods that make no sense among so few.
+
+        Args:
+            number: Of institutions that take part.
+
+        Raises:
+            ValueError: If an institution is to be hidden among too few.
+        """
+        if not set(self.methods).isdisjoint(INSTITUTION_PRIVATE_METHODS):
+            self.training.institution_privacy.check_not_vacuous(number)
 
     def to_mapping(self) -> dict[str, Any]:
         """As JSON holds it, lists for tuples: equal to what is read back."""

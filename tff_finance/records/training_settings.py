@@ -16,6 +16,18 @@ from tff_finance.records.config import Config, TrainingConfig
 _RENAMED = {
     ("dp_sgd", field): f"dp_{field}"
     for field in ("batch_size", "local_epochs", "rounds", "learning_rate")
+} | {
+    ("institution_privacy", "target_epsilon"): "institution_epsilon",
+    ("institution_privacy", "delta"): "institution_delta",
+    ("institution_privacy", "cohort"): "branch_cohort",
+    ("institution_privacy", "rounds"): "branch_rounds",
+    ("institution_privacy", "passes"): "branch_passes",
+    ("institution_privacy", "l2_clip_norm"): "branch_clip_norm",
+    ("institution_privacy", "batch_size"): "branch_batch_size",
+    ("institution_privacy", "local_epochs"): "branch_local_epochs",
+    ("institution_privacy", "learning_rate"): "branch_learning_rate",
+    ("secure_aggregation", "l2_clip_norm"): "secure_clip_norm",
+    ("secure_aggregation", "largest_weight"): "secure_largest_weight",
 }
 
 

@@ -26,6 +26,12 @@ _LABELS = {
     "fed_avg_quantized": "FedAvg, quantized",
     "fed_avg_top_k": "FedAvg, top-k",
     "fed_avg_tff_compressed": "FedAvg, TFF's 8 bits",
+    "fed_avg_secure": "FedAvg, secure sums",
+    "fed_avg_branches": "FedAvg of branches",
+    "dp_fed_avg": "DP-FedAvg of branches",
+    "dp_fed_avg_adaptive": "DP-FedAvg, adaptive clipping",
+    "dp_ftrl": "DP-FTRL of branches",
+    "dp_fed_avg_distributed": "DP-FedAvg, distributed noise",
 }
 
 _CONTRIBUTIONS = {"shapley": "Shapley value", "leave_one_out": "leave-one-out"}

@@ -31,6 +31,12 @@ METHODS = {
     "fed_avg_quantized": mark("FedAvg, quantized"),
     "fed_avg_top_k": mark("FedAvg, top-k"),
     "fed_avg_tff_compressed": mark("FedAvg, TFF's 8 bits"),
+    "fed_avg_secure": mark("Together, secure sums: FedAvg"),
+    "fed_avg_branches": mark("Together, by branches: FedAvg"),
+    "dp_fed_avg": mark("Together, branches hidden: DP-FedAvg"),
+    "dp_fed_avg_adaptive": mark("Together, branches hidden, adaptive clipping"),
+    "dp_ftrl": mark("Together, branches hidden: DP-FTRL"),
+    "dp_fed_avg_distributed": mark("Together, branches hidden from the server too"),
 }
 
 # Proper names: the same in every language.
@@ -57,6 +63,12 @@ _ALGORITHMS = {
     "fed_avg_quantized": "FedAvg (quantized)",
     "fed_avg_top_k": "FedAvg (top-k)",
     "fed_avg_tff_compressed": "FedAvg (TFF's 8 bits)",
+    "fed_avg_secure": "FedAvg, secure sums",
+    "fed_avg_branches": "FedAvg of branches",
+    "dp_fed_avg": "DP-FedAvg of branches",
+    "dp_fed_avg_adaptive": "DP-FedAvg, adaptive clipping",
+    "dp_ftrl": "DP-FTRL of branches",
+    "dp_fed_avg_distributed": "DP-FedAvg, distributed noise",
 }
 
 _METRICS = {
@@ -190,6 +202,35 @@ _SETTINGS = {
     "training.quantization_bits": mark("Bits of a quantized coordinate"),
     "training.top_k_share": mark("Share of coordinates that top-k sends"),
     "training.validation_auc": mark("AUC on the validation curves"),
+    "training.institution_privacy.branches": mark("Branches of each bank"),
+    "training.institution_privacy.accept_vacuous_privacy": mark(
+        "Hide institutions among too few"
+    ),
+    "training.institution_privacy.target_epsilon": mark("Epsilon of a branch"),
+    "training.institution_privacy.delta": mark("Delta of that guarantee"),
+    "training.institution_privacy.cohort": mark("Branches of a round"),
+    "training.institution_privacy.rounds": mark("Rounds of branches"),
+    "training.institution_privacy.passes": mark(
+        "Turns of each branch, in methods by passes"
+    ),
+    "training.institution_privacy.l2_clip_norm": mark(
+        "Largest norm of a branch's update"
+    ),
+    "training.institution_privacy.clip_quantile": mark(
+        "Share of updates that adaptive clipping leaves"
+    ),
+    "training.institution_privacy.honest_share": mark(
+        "Share of a cohort that makes the distributed noise"
+    ),
+    "training.institution_privacy.batch_size": mark("Rows of a branch's batch"),
+    "training.institution_privacy.local_epochs": mark("Epochs of a branch in a round"),
+    "training.institution_privacy.learning_rate": mark("Learning rate of the branches"),
+    "training.secure_aggregation.l2_clip_norm": mark(
+        "Largest norm of an update in a secure sum"
+    ),
+    "training.secure_aggregation.largest_weight": mark(
+        "Most rows that count in a secure sum"
+    ),
     "runtime": mark("Where computations ran"),
     "task": mark("Task"),
     "dataset": mark("Table"),
@@ -256,6 +297,7 @@ _REMARKS = (
     mark("nothing but the sums that fit the shared encoder"),
     mark("type signature, for each institution, once"),
     mark("type signature; moments and reference table once"),
+    mark("type signature, cohorts of the expected size"),
     mark(
         "sums and counts of training rows that fit the shared encoder (exact, for all "
         "methods alike)"

@@ -3,7 +3,8 @@
 TFF splits a round into plain TensorFlow graphs, its `MapReduceForm`: `prepare`
 at the server, `work` at a client, `zero`, `accumulate` and `report` in between,
 `update` at the server. Put together again as one function, with a loop over the
-clients inside, a round is a single call, whose clients run side by side.
+clients inside, a round is a single call, whose clients run side by side. Secure sums
+are simulated (`secure_sums`).
 """
 
 import os
@@ -17,6 +18,7 @@ import tensorflow_federated as tff
 
 from tff_finance.runtime import values
 from tff_finance.runtime.graph_import import NotInProcessError, flat_function
+from tff_finance.runtime.secure_sums import SecureSums
 
 Program = Callable[[Any], Any]
 """From a computation's argument, as TFF packs it, to what TFF would return."""
@@ -40,8 +42,8 @@ def build_program(computation: tff.framework.ConcreteComputation) -> Program:
         The program, traced.
 
     Raises:
-        NotInProcessError: If it has another form, aggregates securely, or holds
-            variables. TFF has several errors of its own for what it can't split.
+        NotInProcessError: If it has another form, or holds variables. TFF has several
+            errors of its own for what it can't split.
     """
     signature = computation.type_signature
     if not tff.types.contains(signature, _is_federated):
@@ -152,8 +154,7 @@ def _round_function(
     form = tff.backends.mapreduce.get_map_reduce_form_for_computation(
         computation, as_traced()
     )
-    if form.securely_aggregates_tensors:
-        raise NotInProcessError("it aggregates securely, which needs a protocol.")
+    secure_sums = SecureSums(form)
     prepare, work, zero, accumulate, report, update = (
         flat_function(getattr(form, part)) for part in _PARTS
     )
@@ -163,20 +164,25 @@ def _round_function(
         broadcast = prepare(state)
 
         def add_client(
-            number: tf.Tensor, total: list[tf.Tensor]
-        ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+            number: tf.Tensor, total: list[tf.Tensor], secret: list[tf.Tensor]
+        ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
             update = work([tf.gather(datasets, number), *broadcast])
-            return number + 1, accumulate([*total, *update])
+            plain, masked = secure_sums.split(update)
+            return (
+                number + 1,
+                accumulate([*total, *plain]),
+                secure_sums.add(secret, masked),
+            )
 
         # Clients work side by side, but are added up in the order of the list, so
         # that the same round always has the same sum.
-        _, total = tf.while_loop(
-            lambda number, _: number < tf.shape(datasets)[0],
+        _, total, secret = tf.while_loop(
+            lambda number, *_: number < tf.shape(datasets)[0],
             add_client,
-            (tf.constant(0), zero([])),
+            (tf.constant(0), zero([]), secure_sums.zero()),
             parallel_iterations=_CLIENTS_AT_ONCE,
         )
-        return update([*state, *report(total)])
+        return update([*state, *report(total), *secret])
 
     signature = [values.tensor_specs(server), tf.TensorSpec([None], tf.variant)]
     # Traced here for the reason that `_plain` gives.

@@ -1,6 +1,7 @@
 """Cohorts: which institutions take part in a round, where there are many."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -9,6 +10,12 @@ import tensorflow as tf
 
 from tff_finance import checks
 from tff_finance.institutions.examples import GroupStore
+from tff_finance.privacy.mechanisms import (
+    FixedSizeCohorts,
+    FullParticipation,
+    Mechanism,
+    PoissonSampledGaussian,
+)
 
 ClientDataOfRound = Callable[[int], Sequence[tf.data.Dataset]]
 """From the round's number, counted from 0, to its clients' data."""
@@ -17,6 +24,7 @@ ClientDataOfRound = Callable[[int], Sequence[tf.data.Dataset]]
 # Keeps the draws of different samplers apart. Not 0, which a seed's sequence may end
 # in without being another one.
 _POISSON = 1
+_SHUFFLED = 3  # 2 is that of dropouts
 
 
 class Cohorts(Protocol):
@@ -63,6 +71,23 @@ class UniformCohorts:
         rng = np.random.default_rng([self.seed, round_number])
         return sorted(rng.choice(self.population, self.size, replace=False).tolist())
 
+    def mechanism(self, *, noise_multiplier: float, rounds: int) -> Mechanism:
+        """What rounds release whose sums have Gaussian noise, so many times the norm.
+
+        Args:
+            noise_multiplier: Standard deviation over the clipping norm.
+            rounds: Of the whole training.
+
+        Returns:
+            Cohorts of a fixed size; it holds towards those who don't know the seed.
+        """
+        return FixedSizeCohorts(
+            noise_multiplier=noise_multiplier,
+            population=self.population,
+            cohort=self.size,
+            rounds=rounds,
+        )
+
     def to_mapping(self) -> dict[str, Any]:
         """What privacy accounting must know of the sampling, for records."""
         return {"sampling": "without replacement, fixed size"} | dataclasses.asdict(
@@ -102,9 +127,68 @@ class PoissonCohorts:
         joins = rng.random(self.population) < self.sampling_probability
         return np.flatnonzero(joins).tolist()
 
+    def mechanism(self, *, noise_multiplier: float, rounds: int) -> Mechanism:
+        """As `UniformCohorts.mechanism`: rounds as steps of DP-SGD."""
+        return PoissonSampledGaussian(
+            noise_multiplier=noise_multiplier,
+            sampling_probability=self.sampling_probability,
+            steps=rounds,
+        )
+
     def to_mapping(self) -> dict[str, Any]:
         """What privacy accounting must know of the sampling, for records."""
         return {"sampling": "Poisson"} | dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShuffledCohorts:
+    """Every institution once in a pass, in an order of its own for each pass.
+
+    Of a population that cohorts don't divide, the last ones of the order sit the pass
+    out. The order follows from seed and pass alone, and needn't be secret.
+
+    Attributes:
+        population: Number of institutions.
+        size: Of a cohort.
+        seed: Of the order.
+    """
+
+    population: int
+    size: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Refuses cohorts that are empty or larger than the population."""
+        checks.check_in_range("size", self.size, 1, self.population)
+        checks.check_at_least("seed", self.seed, 0)
+
+    @property
+    def rounds_per_pass(self) -> int:
+        """After which everybody has had a turn."""
+        return self.population // self.size
+
+    def members(self, round_number: int) -> list[int]:
+        """Ascending numbers of the institutions, from 0."""
+        number, turn = divmod(round_number, self.rounds_per_pass)
+        order = _order(self.population, self.seed, number)
+        return sorted(order[turn * self.size : (turn + 1) * self.size].tolist())
+
+    def mechanism(self, *, noise_multiplier: float, rounds: int) -> Mechanism:
+        """As `UniformCohorts.mechanism`: one release in each pass."""
+        return FullParticipation(
+            noise_multiplier=noise_multiplier,
+            releases=-(-rounds // self.rounds_per_pass),
+        )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """What privacy accounting must know of the sampling, for records."""
+        return {"sampling": "once in a pass"} | dataclasses.asdict(self)
+
+
+@functools.lru_cache(maxsize=8)
+def _order(population: int, seed: int, number: int) -> np.ndarray:
+    rng = np.random.default_rng([seed, number, _SHUFFLED])
+    return rng.permutation(population)
 
 
 def cohort_data(

@@ -1,0 +1,33 @@
+"""FedAvg by secure sums learns what FedAvg learns."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.evaluation.methods_test import FEATURES, TRAINING, institution
+from tff_finance.evaluation.method_suite import build_methods
+from tff_finance.institutions.examples import InMemory
+from tff_finance.runtime import in_process
+
+
+@pytest.mark.parametrize("weighting", ["examples", "uniform"])
+def test_scores_are_those_of_plain_sums(weighting, caplog):
+    institutions = [institution("bank_a", 40, 10, 1), institution("bank_b", 25, 7, 2)]
+    x = np.random.default_rng(0).normal(size=(50, FEATURES)).astype(np.float32)
+    with in_process.execution_context():
+        plain, secure = (
+            method.fit(institutions, seed=6)
+            for method in build_methods(
+                ("fed_avg", "fed_avg_secure"),
+                FEATURES,
+                dataclasses.replace(TRAINING, weighting=weighting),
+                store=InMemory(),
+            )
+        )
+    assert "TFF's own runtime runs" not in caplog.text
+    np.testing.assert_allclose(
+        secure.scorers["global"](x), plain.scorers["global"](x), atol=1e-3
+    )
+    # Every number goes up as an integer of as many bits, or of more.
+    assert secure.runs[0].bytes_up >= plain.runs[0].bytes_up

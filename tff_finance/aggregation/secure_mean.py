@@ -1,0 +1,67 @@
+"""Means by secure aggregation: the server learns sums of integers only.
+
+Every institution's update is clipped to a norm that all know beforehand, quantized to
+32 bits within the bounds that follow from it, and summed by TFF's secure sum, as is its
+weight. TFF's own `tff.learning.secure_aggregator` adapts its bounds to the
+institutions' updates, and so releases their quantiles without noise in each round; here
+nothing is released but the mean, the sum of weights, and how many updates were clipped
+or left out.
+
+It hides institutions' updates from the server, as far as a sum does: a sum of two is
+known to either of the two, and a round with one institution hides nothing.
+
+Source: Bonawitz et al. (2017), https://doi.org/10.1145/3133956.3133982.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow_federated as tff
+
+from tff_finance import checks
+
+# Updates beyond so many times the clipping norm in one coordinate count as faulty.
+_FAULTY = 1e6
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SecureMean:
+    """A mean over securely aggregated updates.
+
+    Attributes:
+        l2_clip_norm: Largest norm of an update, the same for all and in all rounds,
+            well above what honest updates have.
+        largest_weight: No institution has a larger weight, such as more rows; 1 for
+            uniform weights. One that has makes the mean too large: its weight is cut
+            off in the sum of weights, its weighted update in bounds only.
+    """
+
+    l2_clip_norm: float
+    largest_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuses bounds that are none."""
+        checks.check_positive("l2_clip_norm", self.l2_clip_norm)
+        checks.check_positive("largest_weight", self.largest_weight)
+
+    @property
+    def resolution(self) -> float:
+        """Step of a weighted update's coordinates, over `largest_weight`."""
+        return 2 * self.l2_clip_norm / 2**32
+
+    def aggregator(self) -> tff.aggregators.WeightedAggregationFactory:
+        """The factory. Its mean isn't finite where all weights are 0."""
+        count = tff.aggregators.SecureSumFactory(1, 0)
+        bound = np.float32(self.l2_clip_norm * self.largest_weight)
+        mean = tff.aggregators.MeanFactory(
+            value_sum_factory=tff.aggregators.SecureSumFactory(float(bound)),
+            weight_sum_factory=tff.aggregators.SecureSumFactory(
+                float(self.largest_weight), 0.0
+            ),
+        )
+        clipped = tff.aggregators.clipping_factory(
+            self.l2_clip_norm, mean, clipped_count_sum_factory=count
+        )
+        return tff.aggregators.zeroing_factory(
+            _FAULTY * self.l2_clip_norm, clipped, zeroed_count_sum_factory=count
+        )
