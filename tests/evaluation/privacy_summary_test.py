@@ -56,6 +56,7 @@ def test_the_worst_of_institutions_and_seeds_stands_first():
         "steps": [40, 41],
         "l2_clip_norm": 1.0,
         "target_epsilon": None,
+        "least_honest": None,
     }
     assert summary["institutions"]["b"]["epsilon"] == 3.5
 

@@ -6,7 +6,13 @@ import math
 
 import pytest
 
-from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
+from tff_finance.records.asynchronous_config import AsynchronousConfig
+from tff_finance.records.config import (
+    INSTITUTION_PRIVATE_METHODS,
+    METHODS,
+    CaseStudyConfig,
+    TrainingConfig,
+)
 from tff_finance.records.contribution_config import ContributionConfig
 from tff_finance.records.dp_sgd_config import DpSgdConfig
 from tff_finance.records.participation import ParticipationConfig
@@ -238,6 +244,42 @@ def test_contributions_are_checked_like_methods():
         )
     with pytest.raises(ValueError, match="runtime workers"):
         config(methods=("fed_avg",), runtime="workers", contribution=asked)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"participation": ParticipationConfig(cohort_size=2)}, "everyone in every"),
+        (
+            {
+                "asynchronous": AsynchronousConfig(
+                    institution_seconds="equal(60)", max_simulated_seconds=600.0
+                )
+            },
+            "from a file",
+        ),
+    ],
+)
+def test_contributions_compare_coalitions_of_one_world(settings, message):
+    with pytest.raises(ValueError, match=message):
+        config(
+            training=TrainingConfig(**settings),
+            methods=("fed_avg",),
+            contribution=ContributionConfig(method="fed_avg"),
+        )
+
+
+@pytest.mark.parametrize("method", INSTITUTION_PRIVATE_METHODS)
+def test_contributions_spend_no_institutions_privacy_unseen(method):
+    with pytest.raises(ValueError, match="would spend privacy"):
+        config(contribution=ContributionConfig(method=method))
+
+
+@pytest.mark.parametrize("method", ["fed_sgd", "fed_avg_dp_sgd", "fed_md"])
+def test_a_clock_is_for_methods_that_are_on_it(method):
+    clock = AsynchronousConfig(institution_seconds="equal(60)")
+    with pytest.raises(ValueError, match=f"institution_seconds .*{method}"):
+        config(methods=("fed_avg", method), training=TrainingConfig(asynchronous=clock))
 
 
 def test_contributions_spend_no_privacy_unseen():

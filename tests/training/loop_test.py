@@ -14,6 +14,7 @@ import pytest
 import tensorflow_federated as tff
 
 from tff_finance.algorithms.fed_avg import build_fed_avg
+from tff_finance.checks import RunFailedError
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.institutions.examples import client_dataset, dense_examples
 from tff_finance.institutions.state import InstitutionStateFiles
@@ -295,6 +296,35 @@ def test_an_interrupted_run_ends_as_a_whole_one(tmp_path, capsys, kill_at):
     assert len(process.calls) == 7 - (kill_at - 1)
     told = f"seed 5 fed_avg: goes on after round {kill_at - 1}" if kill_at > 1 else ""
     assert told in capsys.readouterr().err
+
+
+def test_what_noise_is_made_from_outlives_a_kill_in_the_first_round(
+    tmp_path, monkeypatch
+):
+    """A tree's seed is drawn with the first state: another one would cost more."""
+    stopping = StoppingRule(max_rounds=3, patience=None, max_releases=9)
+    seeds = iter([7, 8])
+    plain = CountingProcess.initialize
+    monkeypatch.setattr(
+        CountingProcess, "initialize", lambda self: plain(self) | {"tree": next(seeds)}
+    )
+    options = {"losses": [3.0] * 3, "stopping": stopping}
+    with pytest.raises(KilledError):
+        resumable(tmp_path / "state", kill_at=1, **options)
+    _, process = resumable(tmp_path / "state", **options)
+    assert [state["tree"] for state, _ in process.calls] == [7, 7, 7]
+
+
+def test_a_budget_that_interrupted_rounds_have_spent_is_an_error(tmp_path):
+    stopping = StoppingRule(max_rounds=5, patience=None, max_releases=1)
+    count = tmp_path / "count" / "global"
+    options = {"losses": [3.0] * 5, "stopping": stopping}
+    with pytest.raises(KilledError):
+        resumable(
+            tmp_path / "state", kill_at=1, begun_rounds=BegunRounds(count), **options
+        )
+    with pytest.raises(RunFailedError, match="have spent the privacy budget"):
+        resumable(tmp_path / "state", begun_rounds=BegunRounds(count), **options)
 
 
 @pytest.mark.parametrize("limit", [None, 5])

@@ -59,8 +59,9 @@ TRAFFIC_OF_COHORTS = "type signature, cohorts of the expected size"
 
 _ROUND_METRICS = Entry(
     stage="training",
-    what="mean loss of training rows, and how many took part, round by round",
-    reason="exact; shown only, nothing is stopped or chosen by them",
+    what="each client's training loss, number of rows and whether its update was "
+    "finite, to the server; their sums to all, round by round",
+    reason="exact; nothing is stopped or chosen by them",
 )
 
 
@@ -99,9 +100,14 @@ class Plan:
         return self.config.rounds
 
     @property
-    def most_releases(self) -> int | None:
-        """Rounds that may be begun, repeated ones included; None if these are free."""
+    def most_releases(self) -> int:
+        """Rounds that may be begun, repeated ones included."""
         return self.rounds
+
+    @property
+    def least_honest(self) -> int | None:
+        """How many others must be honest and present; None if noise isn't theirs."""
+        return None
 
     def cohorts(self, seed: int) -> Cohorts:
         """Who takes part, under a seed of the run."""
@@ -170,11 +176,6 @@ class PassesOfTrees(Plan):
         """Whole passes."""
         return self.config.passes * (self.population // self.cohort)
 
-    @property
-    def most_releases(self) -> int | None:
-        """A round that is repeated has the noise that it had."""
-        return None
-
     def cohorts(self, seed: int) -> Cohorts:
         """Everybody once in a pass, in an order that needn't be secret."""
         return ShuffledCohorts(population=self.population, size=self.cohort, seed=seed)
@@ -184,7 +185,7 @@ class PassesOfTrees(Plan):
         return self._trees(noise_multiplier)
 
     def mechanism(self, noise_multiplier: float, releases: int) -> Mechanism:
-        """Of all rounds."""
+        """Of all rounds; one that is repeated has the noise that it had."""
         del releases
         return self._trees(noise_multiplier).mechanism(rounds=self.rounds)
 
@@ -203,9 +204,9 @@ class PassesOfShares(PassesOfTrees):
     against = ("server", "institutions", "outsiders")
 
     @property
-    def most_releases(self) -> int | None:
-        """A round that is repeated costs its cohort once more, and is counted."""
-        return 2 * self.rounds
+    def least_honest(self) -> int:
+        """Of the others: a client's own share isn't counted on."""
+        return max(1, min(self.cohort - 1, int(self.config.honest_share * self.cohort)))
 
     def description(self, noise_multiplier: float) -> Description:
         """Shares of which `honest_share` make the noise."""
@@ -223,7 +224,7 @@ class PassesOfShares(PassesOfTrees):
             l2_clip_norm=self.config.l2_clip_norm,
             noise_multiplier=noise_multiplier,
             expected_updates=self.cohort,
-            least_honest=max(1, int(self.config.honest_share * self.cohort)),
+            least_honest=self.least_honest,
             most_updates=self.cohort,
         )
 
@@ -380,7 +381,7 @@ class BranchFedAvg:
     def _ledger(self, plan: Plan) -> Ledger:
         return Ledger(
             owner=CONSORTIUM,
-            unit="institution",
+            unit="branch" if plan.config.branches else "institution",
             neighbouring=plan.relation,
             population=plan.population,
             delta=plan.config.delta,
@@ -400,4 +401,5 @@ class BranchFedAvg:
             steps=releases,
             l2_clip_norm=None if adapts else plan.config.l2_clip_norm,
             target_epsilon=plan.config.target_epsilon,
+            least_honest=plan.least_honest,
         )

@@ -66,6 +66,7 @@ def _of_institution(rows: Sequence[PrivacyRow]) -> dict[str, Any]:
             "steps",
             "l2_clip_norm",
             "target_epsilon",
+            "least_honest",
         )
     }
     return {**_worst(rows), **settings}

@@ -34,7 +34,8 @@ SETTINGS = Entry(
 )
 TEST_RESULTS = Entry(
     stage="evaluation",
-    what="metrics and score histograms of test rows, mean features of training rows",
+    what="metrics and score histograms of test rows, mean features of training rows, "
+    "share of positive labels in all rows",
     reason="exact, for the comparison",
 )
 VALIDATION_SHOWN = Entry(
@@ -44,6 +45,10 @@ VALIDATION_SHOWN = Entry(
 )
 SEVERAL_ROWS = (
     "unit: a customer with several rows (each row is protected, not all together)"
+)
+SEVERAL_BRANCHES = (
+    "unit: a customer with rows in several branches, and the bank (each branch is "
+    "protected, not all together)"
 )
 
 
@@ -60,6 +65,7 @@ class Promise:
         steps: Noised sums that were released.
         l2_clip_norm: Most that a unit moves one by; None if it adapts.
         target_epsilon: The budget, if there is one.
+        least_honest: As in `PrivacyRow`.
     """
 
     model: str
@@ -70,6 +76,7 @@ class Promise:
     steps: int
     l2_clip_norm: float | None
     target_epsilon: float | None = None
+    least_honest: int | None = None
 
 
 def released_besides(*, label_counts: bool, feature_counts: bool) -> tuple[Entry, ...]:
@@ -133,6 +140,8 @@ def _row(
     lines = [line.removeprefix(owner) for line in guarantee.not_covered]
     if several_rows and ledger.unit == "record":
         lines.append(SEVERAL_ROWS)
+    if ledger.unit == "branch":
+        lines.append(SEVERAL_BRANCHES)
     mechanism = mechanisms.to_mapping(promise.training)
     return PrivacyRow(
         seed=seed,
@@ -152,5 +161,6 @@ def _row(
         steps=promise.steps,
         l2_clip_norm=promise.l2_clip_norm,
         target_epsilon=promise.target_epsilon,
+        least_honest=promise.least_honest,
         not_covered="\n".join(lines),
     )

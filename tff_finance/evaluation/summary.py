@@ -220,6 +220,7 @@ class _Tables:
             )
             for method in self.methods
             if self._is_federated(method)
+            and bool((curves["method"].eq(method) & curves[column].notna()).any())
         }
 
     def contribution(self) -> dict[str, Any] | None:

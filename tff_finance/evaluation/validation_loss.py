@@ -22,7 +22,6 @@ from tff_finance.preprocessing.encoder import Encoder
 from tff_finance.records.config import StudyConfig
 from tff_finance.records.training_settings import with_settings
 from tff_finance.tasks.task import Task
-from tff_finance.training.loop import TrainingDivergedError
 
 Context = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -96,10 +95,10 @@ class ValidationLoss:
             )
             for seed in config.seeds:
                 encoder, examples = self._examples(seed)
-                (method,) = methods.suiting(config.methods, encoder, examples)
                 try:
+                    (method,) = methods.suiting(config.methods, encoder, examples)
                     fitted = method.fit(examples, seed=seed)
-                except TrainingDivergedError as error:
+                except (checks.RunFailedError, ValueError) as error:
                     raise UnusableSettingsError(str(error)) from error
                 yield validation_loss(fitted.scorers, examples)
 
@@ -108,6 +107,9 @@ class ValidationLoss:
         if seed not in self._encoded:
             try:
                 institutions = self._institutions(seed)
+                self._config.training.check_institutions(
+                    [institution.name for institution in institutions]
+                )
             except ValueError as error:
                 raise checks.RunFailedError(
                     f"Under seed {seed} the institutions can't be made: {error}"

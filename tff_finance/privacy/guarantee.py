@@ -6,7 +6,7 @@ from typing import Any
 
 from tff_finance import checks
 
-UNITS = ("record", "customer", "institution")
+UNITS = ("record", "customer", "branch", "institution")
 RELATIONS = ("add_or_remove_one", "replace_one", "replace_special")
 ACCOUNTANTS = ("pld", "rdp")
 _LARGEST_DELTA = 1e-5

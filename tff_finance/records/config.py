@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from tff_finance import checks
-from tff_finance.records.asynchronous_config import AsynchronousConfig
+from tff_finance.records.asynchronous_config import FROM_FILE, AsynchronousConfig
 from tff_finance.records.contribution_config import ContributionConfig
 from tff_finance.records.dp_sgd_config import DpSgdConfig
 from tff_finance.records.institution_privacy_config import (
@@ -80,13 +80,23 @@ UNDER_ATTACK = (
 )
 # Whose rounds may be of some of the institutions.
 WITH_COHORTS = (
-    *UNDER_ATTACK,
+    # TFF's estimates of quantiles are undefined for good after a round without anybody.
+    *(m for m in UNDER_ATTACK if m != "fed_avg_clipping"),
     "fed_sgd",
     "fed_prox",
     "scaffold",
     "fed_avg_quantized",
     "fed_avg_top_k",
     "fed_avg_tff_compressed",
+)
+# Whose rounds a simulated clock is for.
+WITH_CLOCK = (
+    *(m for m in WITH_COHORTS if m != "fed_sgd"),
+    "fed_avg_clipping",
+    "fed_avg_secure",
+    "fed_buff",
+    "fine_tuned",
+    "fed_per",
 )
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "yogi")
 LEARNING_RATES = ("client", "server")
@@ -102,7 +112,7 @@ WITHOUT_GLOBAL_NETWORK: Mapping[str, str] = MappingProxyType(
     }
 )
 # Whose every training spends privacy.
-PRIVATE_METHODS = ("fed_avg_dp_sgd",)
+PRIVATE_METHODS = ("fed_avg_dp_sgd", *INSTITUTION_PRIVATE_METHODS)
 # Whose batches are drawn from all rows at once.
 ROWS_IN_MEMORY_METHODS = ("fed_avg_dp_sgd", "fed_avg_poisson")
 GLOBAL_NETWORK_METHODS = tuple(m for m in METHODS if m not in WITHOUT_GLOBAL_NETWORK)
@@ -266,6 +276,7 @@ class TrainingConfig:
         rooms = {
             "participation": (self.participation.everyone, WITH_COHORTS),
             "attack": (self.robustness.attack == NO_ATTACK, UNDER_ATTACK),
+            "institution_seconds": (not self.asynchronous.has_clock, WITH_CLOCK),
         }
         for setting, (unused, allowed) in rooms.items():
             unfit = set(methods).difference(allowed, REFERENCES)
@@ -354,11 +365,28 @@ class StudyConfig:
                     "coalition would spend privacy of the same records again, which no "
                     "ledger counts."
                 )
+            self._check_coalitions(self.contribution.method)
             trained = (*trained, self.contribution.method)
         self.training.check_suits(trained)
         self._check_runtime(trained)
         for seed in self.seeds:
             checks.check_in_range("seeds", seed, 0, 2**31 - 1)
+
+    def _check_coalitions(self, method: str) -> None:
+        """Refuses what would be drawn anew for each coalition."""
+        if not self.training.participation.everyone:
+            raise ValueError(
+                "`contribution` needs everyone in every round: a cohort would be "
+                "another share of each coalition, or more than there are."
+            )
+        clock = self.training.asynchronous
+        timed = method == "fed_buff" or clock.max_simulated_seconds is not None
+        if timed and (clock.institution_seconds != FROM_FILE or clock.outage_rate):
+            raise ValueError(
+                "`contribution` on a simulated clock needs `institution_seconds` from "
+                "a file and no `outage_rate`: drawn times would be others in each "
+                "coalition."
+            )
 
     def _check_runtime(self, trained: Collection[str]) -> None:
         for method in STATEFUL_METHODS:

@@ -22,7 +22,8 @@ class PrivacyRow:
         model: "global", or the institution whose model it is.
         institution: Whose records or customers are protected; `CONSORTIUM` where the
             institutions are.
-        unit: "record", "customer" or "institution".
+        unit: "record", "customer", "branch" (part of an institution) or
+            "institution".
         neighbouring: "add_or_remove_one", "replace_one" or "replace_special".
         population: Units, n, which is public.
         epsilon: Bound on the privacy loss, of all releases that have a mechanism.
@@ -35,6 +36,8 @@ class PrivacyRow:
         steps: Noised sums that training released, those of repeated rounds included.
         l2_clip_norm: Most that a unit moves such a sum by; None if it adapts.
         target_epsilon: The budget, if there is one.
+        least_honest: Of distributed noise: so many of a round's other units must be
+            honest and present for it to hold; None for other noise.
         not_covered: What was released, or used to choose, without protection; a
             line each.
     """
@@ -56,6 +59,7 @@ class PrivacyRow:
     steps: int
     l2_clip_norm: float | None = None
     target_epsilon: float | None = None
+    least_honest: int | None = None
     not_covered: str = ""
 
     def __post_init__(self) -> None:

@@ -309,8 +309,17 @@ _REMARKS = (
         "run)"
     ),
     mark(
-        "metrics and score histograms of test rows, mean features of training rows "
-        "(exact, for the comparison)"
+        "metrics and score histograms of test rows, mean features of training rows, "
+        "share of positive labels in all rows (exact, for the comparison)"
+    ),
+    mark(
+        "each client's training loss, number of rows and whether its update was "
+        "finite, to the server; their sums to all, round by round (exact; nothing is "
+        "stopped or chosen by them)"
+    ),
+    mark(
+        "a customer with rows in several branches, and the bank (each branch is "
+        "protected, not all together)"
     ),
     mark(
         "loss, accuracy and, if asked for, AUC on validation rows, round by round "

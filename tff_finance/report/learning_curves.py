@@ -78,7 +78,7 @@ def bytes_per_round(
         by round (alone, pooled) are left out.
     """
     runs = pd.DataFrame(record.runs)
-    runs = runs[runs["method"].str.startswith(("fed_", "scaffold"))]
+    runs = runs[runs["method"].str.startswith(("fed_", "scaffold", "dp_"))]
     volume = runs[list(directions)].sum(axis=1)
     # Where each bank has a run of its own, all of them together are a round's.
     of_seed = runs.assign(volume=volume).groupby(["method", "seed"], sort=False)

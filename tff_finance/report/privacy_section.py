@@ -13,6 +13,7 @@ from tff_finance.report.content import Section, Study, Table
 _UNITS = {
     "record": mark("one row of a bank"),
     "customer": mark("one customer of a bank, with all rows"),
+    "branch": mark("one branch of a bank, with its rows; not the bank"),
     "institution": mark("one bank, with all rows"),
 }
 _RELATIONS = {
@@ -32,6 +33,10 @@ _ACCOUNTANTS = {
 }
 # Who sees what of methods that promise nothing.
 _EXPOSURES = {
+    "fed_avg_secure": mark(
+        "sums of updates, without noise; each bank's training loss and number of rows, "
+        "in the clear, to the server; the model to all banks"
+    ),
     "local": mark("no update leaves the bank; its model is its own"),
     "pooled": mark("all rows, in the clear, to whoever pools them"),
     "fed_per": mark(
@@ -109,9 +114,10 @@ def _in_words(study: Study, method: str, words: Words) -> str:
 def _assumptions(study: Study, words: Words) -> list[str]:
     notes = [
         words.say(
-            "Assumed: the number of units of each bank is public; the bank's own "
-            "computer adds the noise and keeps batches and noise secret; running times "
-            "are not looked at; the bound is on what is released under one seed."
+            "Assumed: the number of units of each bank is public; who adds the noise "
+            "(the bank's own computer where it protects against the server, the server "
+            "elsewhere) keeps batches and noise secret; running times are not looked "
+            "at; the bound is on what one method releases under one seed."
         ),
         words.say(
             "A bank's guarantee is for those who are at that bank alone: what several "
@@ -122,7 +128,18 @@ def _assumptions(study: Study, words: Words) -> list[str]:
             "the largest over seeds; among methods, the largest over banks as well."
         ),
     ]
-    if any(p["unit"] == "institution" for p in _promised(study).values()):
+    notes += [
+        words.say(
+            "%(method)s: at least %(number)s of the others in a round must be honest "
+            "and send their share of the noise.",
+            method=labels.method(method, words),
+            number=_number(values["least_honest"], 0, words),
+        )
+        for method, privacy in _promised(study).items()
+        for values in privacy["institutions"].values()
+        if values.get("least_honest") is not None
+    ]
+    if any(p["unit"] in {"branch", "institution"} for p in _promised(study).values()):
         notes.append(
             words.say(
                 "A guarantee for banks says nothing to a customer beyond what holds "

@@ -109,28 +109,32 @@ def train(
 
     Raises:
         TrainingDivergedError: If a loss is not finite, unless `stopping` ends with it.
+        RunFailedError: If time is limited so that no round ends in time, or if a
+            budget was spent on rounds that were interrupted.
         CheckpointError: If a checkpoint can't be written or read, or isn't one
             of this run.
         ReleaseError: If metrics can't be released.
         ValueError: If there are two `plateaus` for a rate, or one for a rate that
-            the process doesn't have; if time is limited without a clock, or so that
-            no round ends in time.
+            the process doesn't have; if time is limited without a clock.
     """
     keeper = Keeper(checkpoints=checkpoints, institution_state=institution_state)
     rounds = rounds_of(client_data)
-    progress = keeper.begin(
-        Progress(
-            seed=seed,
-            state=_initial_state(process, initial_weights, seed),
-            best_weights=initial_weights,
-            kept_rounds=rounds.kept(),
-        )
+    fresh = Progress(
+        seed=seed,
+        state=_initial_state(process, initial_weights, seed),
+        best_weights=initial_weights,
+        kept_rounds=rounds.kept(),
     )
+    progress = keeper.begin(fresh)
     rounds.go_on(progress.round, progress.kept_rounds)
-    if not progress.round:
-        _check_time(stopping, rounds.timing(0))
     begun = begun_rounds or BegunRounds()
     begun.at_least(progress.round)
+    if not progress.round:
+        _check_time(stopping, rounds.timing(0))
+    if progress is fresh and stopping.max_releases is not None:
+        # What noise is made from must outlive this process: a round that is repeated
+        # with other noise costs more privacy.
+        keeper.save(progress)
     rates = LearningRates(process, plateaus, state=progress.state, curve=progress.curve)
     if progress.round:
         tqdm.tqdm.write(f"{label}: goes on after round {progress.round}", sys.stderr)
@@ -187,16 +191,14 @@ def train(
             if validation:
                 bar.set_postfix(loss=f"{validation.loss:.4f}")
             releases.release(_released(point), number)
-            if keeper.due:
+            if keeper.due or stopping.max_releases is not None:
                 # What lies before a checkpoint isn't released again.
                 releases.finish()
                 keeper.save(progress)
         releases.finish()
         if stopped_by != _DIVERGED:
             keeper.finish(progress)
-    kept, weights = progress.best.round if progress.best else 0, progress.best_weights
-    if stopping.patience is None:
-        kept, weights = progress.round, process.get_model_weights(progress.state)
+    kept, weights = _kept(process, progress, stopping, label)
     return Trained(
         weights=weights,
         best_round=kept,
@@ -217,6 +219,23 @@ def _initial_state(
     return process.set_hparams(state, hparams)
 
 
+def _kept(
+    process: tff.learning.templates.LearningProcess,
+    progress: Progress,
+    stopping: StoppingRule,
+    label: str,
+) -> tuple[int, ModelWeights]:
+    """The round that training keeps, and its weights."""
+    if stopping.patience is not None:
+        return progress.best.round if progress.best else 0, progress.best_weights
+    if not progress.round:
+        raise checks.RunFailedError(
+            f"{label}: interrupted rounds have spent the privacy budget before one was "
+            "kept. Start anew with other settings, and count what was spent."
+        )
+    return progress.round, process.get_model_weights(progress.state)
+
+
 def _check_time(stopping: StoppingRule, first: RoundTiming) -> None:
     limit, ends_at = stopping.max_simulated_seconds, first.simulated_seconds
     if limit is not None and ends_at is None:
@@ -225,7 +244,7 @@ def _check_time(stopping: StoppingRule, first: RoundTiming) -> None:
             "simulated clock: leave out `max_simulated_seconds`."
         )
     if not stopping.allows(ends_at):
-        raise ValueError(
+        raise checks.RunFailedError(
             f"`max_simulated_seconds` must leave time for a round: the first ends "
             f"after {ends_at:g} s, got {limit:g}."
         )

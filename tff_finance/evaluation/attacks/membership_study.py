@@ -72,14 +72,7 @@ def attack_membership(
                 batch_size=config.batch_size,
                 learning_rate=config.learning_rate,
                 alone=alone,
-                # Of the smallest institution: the larger ones lose less.
-                privacy=record_privacy(
-                    protection,
-                    population=min(int(pool.is_member.sum()) for pool in pools),
-                    batch_size=config.batch_size,
-                    rounds=config.rounds,
-                    l2_clip_norm=l2_clip_norm,
-                ),
+                privacy=_enough_for_all(protection, pools, config, l2_clip_norm),
             )
             scores = _scores(data, config, training, pools, generator)
             model = "alone" if alone else "global"
@@ -102,6 +95,30 @@ def attack_membership(
                 f"seed {data.seed}  membership, {target}, {model}, {protection.name} "
                 f"{protection.epsilon or ''}"
             )
+
+
+def _enough_for_all(
+    protection: Protection,
+    pools: Sequence[Pool],
+    config: MembershipConfig,
+    l2_clip_norm: float,
+) -> RecordPrivacy | None:
+    """The most noise that any institution needs: steps and sampling vary with rows."""
+    needed = [
+        record_privacy(
+            protection,
+            population=int(pool.is_member.sum()),
+            batch_size=config.batch_size,
+            rounds=config.rounds,
+            l2_clip_norm=l2_clip_norm,
+        )
+        for pool in pools
+    ]
+    return max(
+        (privacy for privacy in needed if privacy),
+        key=lambda privacy: privacy.noise_multiplier,
+        default=None,
+    )
 
 
 def record_privacy(
