@@ -127,7 +127,13 @@ _ASYNCHRONOUS = (
     flags.DEFINE_float(
         "staleness_exponent",
         None,
-        "In fed_buff, an update counts 1 plus its staleness to minus this.",
+        "In fed_buff, an update counts 1 plus its staleness to minus this: 0.5 as "
+        "published; -1 makes up for the speed of banks.",
+    ),
+    flags.DEFINE_float(
+        "fed_buff_server_learning_rate",
+        None,
+        "Of fed_buff's server. Default: that of other methods.",
     ),
     flags.DEFINE_integer("max_staleness", None, "fed_buff drops what is staler."),
     flags.DEFINE_integer(

@@ -111,7 +111,7 @@ def in_numpy(start, tables, *, exponent, by_examples, normalised=False):
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
-@pytest.mark.parametrize("exponent", [0.5, 0.0, 2.0])
+@pytest.mark.parametrize("exponent", [0.5, 0.0, 2.0, -1.0])
 def test_equals_numpy(logistic_model, tables, client_data, weighting, exponent):
     process = build(
         logistic_model, weighting=WEIGHTINGS[weighting], staleness_exponent=exponent
@@ -137,8 +137,8 @@ def test_staleness_is_published_square_root_and_exact_where_fresh():
     factors = [float(StalenessWeighting().factor(tau)) for tau in (0, 1, 3, 99)]
     assert factors[0] == 1
     np.testing.assert_allclose(factors, [1, 2**-0.5, 0.5, 0.1], rtol=1e-6)
-    with pytest.raises(ValueError, match="`exponent` must be at least 0"):
-        StalenessWeighting(exponent=-0.5)
+    with pytest.raises(ValueError, match="`exponent` must be at least -1"):
+        StalenessWeighting(exponent=-1.5)
 
 
 def test_two_updates_from_the_same_weights_are_two(model, client_data):

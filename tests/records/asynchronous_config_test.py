@@ -61,7 +61,7 @@ def test_times_are_positive(text):
     ("settings", "named"),
     [
         ({"buffer_size": 0}, "`buffer_size` must be at least 1"),
-        ({"staleness_exponent": -1}, "`staleness_exponent` must be at least 0"),
+        ({"staleness_exponent": -1.1}, "`staleness_exponent` must be at least -1"),
         ({"max_staleness": -1}, "`max_staleness` must be at least 0"),
         ({"fed_buff_rounds": 0}, "`fed_buff_rounds` must be at least 1"),
         ({"max_simulated_seconds": 60.0}, "`institution_seconds` must be given"),

@@ -12,6 +12,12 @@ step. With weights by examples the mean is `sum_i n_i s(tau_i) delta_i / sum_i n
 by analogy: K is the sum of equal weights. So a buffer of fresh updates, one from each
 institution, is a round of FedAvg.
 
+An institution that is ten times faster sends ten times as many updates: as
+published, the model is drawn to the fast ones. An exponent of -1, s(tau) = 1 + tau,
+undoes that: each update counts for the rounds since its institution's last one, an
+estimate of one over the frequency (Wang & Ji 2024, https://arxiv.org/abs/2306.03401).
+Rare updates are then long steps, for which `eta_g` should be well below 1.
+
 One `next` is one emptying of the buffer. Whose updates are in it, and how stale they
 are, is for the clients' data to say: `client_work.arrivals.ArrivalStore`.
 
@@ -59,7 +65,7 @@ def build_fed_buff(
         model: Model without batch-coupled layers.
         client_optimizer: Of local steps, fresh in every round.
         batches: Local epochs, batch size and order.
-        staleness_exponent: s(tau) is `(1 + tau)^-staleness_exponent`.
+        staleness_exponent: s(tau) is `(1 + tau)^-staleness_exponent`; at least -1.
         server_optimizer: Takes the buffer's mean as its gradient; defaults to SGD
             with learning rate 1. The paper's `eta_g` is its learning rate.
         weighting: `NUM_EXAMPLES`, or `UNIFORM`, as published.
@@ -73,7 +79,7 @@ def build_fed_buff(
         The learning process, with FedAvg's hyperparameters.
 
     Raises:
-        ValueError: If the exponent is negative, if the rule keeps state, or if
+        ValueError: If the exponent is below -1, if the rule keeps state, or if
             `store` groups institutions.
     """
     client_work = build_local_epochs_work(

@@ -115,17 +115,18 @@ class ArrivalStore:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StalenessWeighting:
-    """How much less an update counts the staler it is: `(1 + staleness)^-exponent`.
+    """How much an update counts by its staleness: `(1 + staleness)^-exponent`.
 
     Attributes:
-        exponent: 0.5 as published; 0 for no difference.
+        exponent: 0.5 as published; 0 for no difference; at least -1, by which an
+            update counts for all rounds of the server that it took.
     """
 
     exponent: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuses weights that grow with staleness."""
-        checks.check_at_least("exponent", self.exponent, 0)
+        """Refuses what would count a slow institution for more than its rows."""
+        checks.check_at_least("exponent", self.exponent, -1)
 
     def factor(self, staleness: tf.Tensor) -> tf.Tensor:
         """What an update of this staleness, int32[], is multiplied by, float32[]."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tff_finance.algorithms.fed_buff import build_fed_buff
+from tff_finance.algorithms.server_optimizers import build_server_optimizer
 from tff_finance.client_work.arrivals import ArrivalStore
 from tff_finance.evaluation.methods import Federated, Fitted, Method
 from tff_finance.evaluation.suite import Suite
@@ -37,7 +38,10 @@ def fed_buff(suite: Suite, name: str) -> Method:
         client_optimizer=suite.client_optimizer,
         batches=suite.batches,
         staleness_exponent=asynchronous.staleness_exponent,
-        server_optimizer=suite.server_optimizer(),
+        server_optimizer=build_server_optimizer(
+            training.server_optimizer,
+            asynchronous.fed_buff_server_learning_rate or training.server_learning_rate,
+        ),
         weighting=suite.weighting,
         store=suite.store,
     )

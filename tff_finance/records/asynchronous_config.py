@@ -73,7 +73,9 @@ class AsynchronousConfig:
         outage_seconds: How long each of these takes.
         buffer_size: K, updates in FedBuff's buffer.
         staleness_exponent: An update of staleness tau counts `(1 + tau)` to minus
-            this; 0.5 as published.
+            this; 0.5 as published; -1 makes up for the speed of institutions.
+        fed_buff_server_learning_rate: Of FedBuff's server; None for that of other
+            methods.
         max_staleness: Updates beyond it are dropped; None keeps all.
         fed_buff_rounds: Most times that the buffer is emptied.
         fed_buff_patience: As FedAvg's `patience`, in these.
@@ -87,6 +89,7 @@ class AsynchronousConfig:
     outage_seconds: float = 0.0
     buffer_size: int = 2
     staleness_exponent: float = 0.5
+    fed_buff_server_learning_rate: float | None = None
     max_staleness: int | None = None
     fed_buff_rounds: int = 1000
     fed_buff_patience: int = 100
@@ -101,8 +104,13 @@ class AsynchronousConfig:
                 f"`institutions` must be given with {FROM_FILE!r} only, got "
                 f"{len(self.institutions)} of them."
             )
-        for name in ("outage_rate", "outage_seconds", "staleness_exponent"):
+        for name in ("outage_rate", "outage_seconds"):
             checks.check_at_least(name, getattr(self, name), 0)
+        checks.check_at_least("staleness_exponent", self.staleness_exponent, -1)
+        if self.fed_buff_server_learning_rate is not None:
+            checks.check_positive(
+                "fed_buff_server_learning_rate", self.fed_buff_server_learning_rate
+            )
         for name in ("buffer_size", "fed_buff_rounds", "fed_buff_patience"):
             checks.check_at_least(name, getattr(self, name), 1)
         if self.max_staleness is not None:
@@ -142,7 +150,7 @@ class AsynchronousConfig:
             checks.check_at_least("institution_seconds", number, 0)
         if name == "one_slow":
             checks.check_positive("institution_seconds", numbers[1])
-        return name, numbers
+        return name, tuple(numbers)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> "AsynchronousConfig":

@@ -193,6 +193,9 @@ _SETTINGS = {
     "training.asynchronous.outage_seconds": mark("Simulated seconds of an outage"),
     "training.asynchronous.buffer_size": mark("Updates in FedBuff's buffer"),
     "training.asynchronous.staleness_exponent": mark("Exponent of staleness"),
+    "training.asynchronous.fed_buff_server_learning_rate": mark(
+        "Learning rate of FedBuff's server"
+    ),
     "training.asynchronous.max_staleness": mark("Staleness beyond which FedBuff drops"),
     "training.asynchronous.fed_buff_rounds": mark("Most FedBuff rounds"),
     "training.asynchronous.fed_buff_patience": mark(
