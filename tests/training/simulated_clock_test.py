@@ -78,6 +78,16 @@ def test_a_buffer_of_one_takes_updates_of_the_same_time_one_by_one():
     ]
 
 
+def test_counted_by_the_flushes_they_took_all_institutions_count_the_same():
+    """What an exponent of -1 rests on; exact if none come at the same time."""
+    clock = AsynchronousClock(sites(1.0, 3.4567, 10.0123), buffer_size=1)
+    total = [0, 0, 0]
+    for flush in flushes(clock, 1000):
+        for arrival in flush.arrivals:
+            total[arrival.site] += 1 + arrival.staleness
+    assert all(1000 - 14 <= flushes_taken <= 1000 for flushes_taken in total)
+
+
 def test_updates_that_are_too_stale_are_dropped_and_counted():
     clock = AsynchronousClock(sites(1.0, 3.5), buffer_size=1, max_staleness=2)
     found = flushes(clock, 8)

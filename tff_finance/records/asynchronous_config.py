@@ -150,7 +150,7 @@ class AsynchronousConfig:
             checks.check_at_least("institution_seconds", number, 0)
         if name == "one_slow":
             checks.check_positive("institution_seconds", numbers[1])
-        return name, tuple(numbers)
+        return name, numbers
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> "AsynchronousConfig":
