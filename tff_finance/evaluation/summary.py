@@ -344,6 +344,8 @@ class _Tables:
 
     def _effort(self, method: str) -> dict[str, Any]:
         runs = self._runs[self._runs["method"] == method]
+        if missing := sorted(set(self._seeds).difference(runs["seed"])):
+            raise IndexError(f"no run of {method} under seeds {missing}")
         per_seed = runs.groupby("seed")
         total = per_seed[reach.TRAFFIC].sum()
         return {
