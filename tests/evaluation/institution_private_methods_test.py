@@ -70,7 +70,7 @@ def test_the_promise_is_the_target(name, fitted):
     ledger = promise.ledger
     assert (ledger.owner, ledger.unit, ledger.population) == (
         "consortium",
-        "institution",
+        "branch",
         120,
     )
     assert ledger.target_delta == 1e-5
