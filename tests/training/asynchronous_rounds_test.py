@@ -6,6 +6,7 @@ import tensorflow_federated as tff
 
 from tests.algorithms.learning import assert_same_weights
 from tff_finance.algorithms.fed_buff import build_fed_buff
+from tff_finance.checks import RunFailedError
 from tff_finance.client_work.arrivals import ArrivalStore
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.institutions.examples import dense_examples
@@ -174,7 +175,7 @@ def test_time_is_limited_by_the_clock(process, store, data):
         process, AsynchronousRounds(store, data, build_clock), number=trained.rounds + 1
     )
     assert longer.curve[-1].simulated_seconds > 4.0
-    with pytest.raises(ValueError, match=r"the first ends after 1 s, got 0\.5"):
+    with pytest.raises(RunFailedError, match=r"the first ends after 1 s, got 0\.5"):
         run(
             process,
             AsynchronousRounds(store, data, build_clock),
