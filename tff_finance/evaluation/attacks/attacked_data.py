@@ -118,3 +118,10 @@ class Protection:
 
     name: str = "none"
     epsilon: float | None = None
+
+    @property
+    def label(self) -> str:
+        """For lines of progress."""
+        if self.epsilon is None:
+            return self.name
+        return f"{self.name}, epsilon {self.epsilon:g}"

@@ -90,7 +90,7 @@ def audit_by_canaries(
                     "hidden_units": hidden_units[0] if hidden_units else 1,
                 },
             )
-        report_progress(f"seed {data.seed}  canaries, {claim.name} {claim.epsilon}")
+        report_progress(f"seed {data.seed}  canaries, {claim.label}")
 
 
 def _metrics(bound: EpsilonBound) -> dict[str, Estimate]:

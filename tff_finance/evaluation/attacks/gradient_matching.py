@@ -113,6 +113,8 @@ def matched_rows(
         observation.learning_rate,
         matching.steps,
         matching.step_size,
+        starts=matching.starts,
+        shapes=tuple(w.shape for w in observation.weights),
     )
     free, misfit = search(
         tf.constant(generator.normal(size=shape), tf.float32),
@@ -189,7 +191,10 @@ def _build_search(
     learning_rate: float,
     steps: int,
     step_size: float,
-) -> tf.types.experimental.GenericFunction:
+    *,
+    starts: int,
+    shapes: tuple[tuple[int, ...], ...],
+) -> tf.types.experimental.ConcreteFunction:
     """Builds the optimiser: from free numbers to better ones and their misfit."""
 
     @tf.function(jit_compile=True, autograph=False)
@@ -231,7 +236,16 @@ def _build_search(
         )
         return free, misfits(free)
 
-    return search
+    # Traced here: TensorFlow would take the functions of several searches for one that
+    # is traced over and over, and warn.
+    rows = max(last for _, last in batches)
+    weights = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
+    return search.get_concrete_function(
+        tf.TensorSpec([starts, rows, layout.num_columns], tf.float32),
+        tf.TensorSpec([starts, rows], tf.float32),
+        weights,
+        weights,
+    )
 
 
 def _misfits(made: Tensors, target: Tensors) -> tf.Tensor:

@@ -124,9 +124,8 @@ def attack_updates(
                 },
             )
         report_progress(
-            f"seed {data.seed}  inversion, {scene.target}, {scene.protection.name} "
-            f"{scene.protection.epsilon or ''}, {scene.institutions} x {scene.rows} "
-            f"rows, {len(scene.weights[1])} neurons"
+            f"seed {data.seed}  inversion, {scene.target}, {scene.protection.label}, "
+            f"{scene.institutions} x {scene.rows} rows, {len(scene.weights[1])} neurons"
         )
 
 

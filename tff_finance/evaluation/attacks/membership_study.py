@@ -92,8 +92,7 @@ def attack_membership(
                     hidden_units=config.hidden_units[0] if config.hidden_units else 1,
                 )
             report_progress(
-                f"seed {data.seed}  membership, {target}, {model}, {protection.name} "
-                f"{protection.epsilon or ''}"
+                f"seed {data.seed}  membership, {target}, {model}, {protection.label}"
             )
 
 
