@@ -4,17 +4,22 @@
       --batch_size=256 --rounds=100
     python -m experiments.calibrate_privacy --noise_multiplier=1.1 --population=60000 \
       --batch_size=256 --rounds=60 --delta=1e-5
+    python -m experiments.calibrate_privacy --epsilon=8 --unit=branch \
+      --population=3000 --batch_size=300 --rounds=100
 
 A calculation about public numbers; it reads no data. docs/privacy.md explains units
 and relations.
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from experiments import command_line
+from tff_finance import checks
+
+if TYPE_CHECKING:
+    from tff_finance.privacy.mechanisms import Mechanism
 
 _EPSILON = flags.DEFINE_float("epsilon", None, "Target: prints the noise it needs.")
 _NOISE = flags.DEFINE_float(
@@ -26,24 +31,36 @@ _DELTA = flags.DEFINE_float(
     "delta", None, "Defaults to min(1e-5, 1 / (10 population))."
 )
 _POPULATION = flags.DEFINE_integer(
-    "population", None, "Units to protect: records or customers of one institution."
+    "population",
+    None,
+    "Units to protect: records or customers of one institution; branches or "
+    "institutions of the consortium.",
 )
 _UNIT = flags.DEFINE_enum(
-    "unit", "record", ("record", "customer", "institution"), "Who is protected."
+    "unit",
+    "record",
+    ("record", "customer", "branch", "institution"),
+    "Who is protected.",
 )
 _SAMPLING = flags.DEFINE_enum(
     "sampling",
     "poisson",
-    ("poisson", "fixed", "all"),
-    "How units get into a step: each by itself with probability batch_size / "
-    "population (DP-SGD); batch_size of them without replacement (cohorts); all.",
+    ("poisson", "fixed", "all", "tree", "shares"),
+    "How units get into a noised sum. poisson: each by itself with probability "
+    "batch_size / population, for records and customers in each step of DP-SGD, for "
+    "branches and institutions once a round; fixed: batch_size of them a round, "
+    "without replacement; all; tree: DP-FTRL, batch_size of them a round, each once "
+    "in a tree; shares: the same with distributed Skellam noise instead of trees.",
 )
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 256, "Expected batch size, or units of a cohort."
 )
+_COORDINATES = flags.DEFINE_integer(
+    "coordinates", None, "Weights of the model, with --sampling=shares."
+)
 _ROUNDS = flags.DEFINE_integer("rounds", None, "Rounds of training.")
 _LOCAL_EPOCHS = flags.DEFINE_integer(
-    "local_epochs", 1, "Of a round, with --sampling=poisson."
+    "local_epochs", None, "Of a round of DP-SGD; 1 unless given."
 )
 _ACCOUNTANT = flags.DEFINE_enum(
     "accountant",
@@ -57,19 +74,30 @@ _ASSUMPTIONS = """\
 Assumed:
   one {unit} contributes at most the clipping norm to each sum (L2, clipped per {unit});
   {sampling};
-  the noise is Gaussian, fresh in every step, on the sum; the sampling is secret;
+  {noise};
   the population is public, and the sum is divided by public numbers only;
   preprocessing, validation, tuning and evaluation release nothing: what they do
   release comes on top;
-  a {unit} that several institutions hold composes over all of them."""
+  {across}."""
 
 _SAMPLINGS = {
-    "poisson": "each {unit} is in a step's batch with probability {probability:.6g}, "
-    "by itself; {steps} steps",
-    "fixed": "{batch_size} of {population} without replacement in each of {steps} "
-    "rounds",
-    "all": "every {unit} takes part in each of {steps} rounds",
+    "poisson": "each {unit} is in a {sum} with probability {probability:.6g}, "
+    "by itself, and the sampling is secret; {steps} sums",
+    "fixed": "{batch_size} of {population} without replacement in each of {rounds} "
+    "rounds, and the sampling is secret",
+    "all": "every {unit} takes part in each of {rounds} rounds",
+    "tree": "every {unit} takes part at most once in each of {passes} trees, of "
+    "{rounds_of_pass} rounds each, in any order; that order is no secret",
+    "shares": "every {unit} takes part in {passes} of the {rounds} rounds at most, in "
+    "any order; that order is no secret",
 }
+_NOISES = {
+    "tree": "the noise is Gaussian, fresh in every node of a tree",
+    "shares": "the noise is Skellam, in shares of which the honest ones have that "
+    "standard deviation together",
+}
+_GAUSSIAN = "the noise is Gaussian, fresh in every sum"
+_LEVELS_OF_CONSORTIUM = ("branch", "institution")
 
 
 def main() -> None:
@@ -88,22 +116,24 @@ def main() -> None:
 def _print_calibration() -> None:
     from tff_finance.privacy import accounting, guarantee
 
-    mechanism_with = _mechanism()
+    _check()
     accountant = None if _ACCOUNTANT.value == "auto" else _ACCOUNTANT.value
     delta = _DELTA.value
     if delta is None:
         delta = guarantee.default_delta(_POPULATION.value)
     noise = _NOISE.value
-    [relation, *_] = mechanism_with(noise or 1.0).relations
+    [relation, *_] = _mechanism_with(noise or 1.0).relations
+    if _SAMPLING.value == "shares":
+        relation = "replace_special"  # a share that doesn't come counts as zero
     if noise is None:
         noise = accounting.noise_multiplier(
-            mechanism_with,
+            _mechanism_with,
             neighbouring=relation,
             epsilon=_EPSILON.value,
             delta=delta,
             accountant=accountant,
         )
-    mechanism = mechanism_with(noise)
+    mechanism = _mechanism_with(noise)
     loss = accounting.epsilon(
         [mechanism], neighbouring=relation, delta=delta, accountant=accountant
     )
@@ -116,42 +146,104 @@ def _print_calibration() -> None:
     print(_assumptions(mechanism))
 
 
-def _mechanism() -> Callable[[float], Any]:
-    """From a noise multiplier to the mechanism that the flags describe."""
+def _check() -> None:
+    """Refuses flags that don't go together."""
+    if (_SAMPLING.value == "shares") != (_COORDINATES.value is not None):
+        raise ValueError(
+            "flag --coordinates: goes with --sampling=shares, whose guarantee depends "
+            f"on it; got {_COORDINATES.value} with --sampling={_SAMPLING.value}"
+        )
+    if _LOCAL_EPOCHS.value is not None and not _is_dp_sgd():
+        raise ValueError(
+            "flag --local_epochs: counts for DP-SGD only (--sampling=poisson with "
+            "records or customers): elsewhere a round is one noised sum"
+        )
+    if _SAMPLING.value in {"tree", "shares"}:
+        checks.check_in_range("batch_size", _BATCH_SIZE.value, 1, _POPULATION.value)
+
+
+def _is_dp_sgd() -> bool:
+    return _SAMPLING.value == "poisson" and _UNIT.value not in _LEVELS_OF_CONSORTIUM
+
+
+def _mechanism_with(noise: float) -> "Mechanism":
+    """The mechanism that the flags describe, with a noise multiplier."""
     from tff_finance.privacy import mechanisms
 
-    def mechanism_with(noise: float) -> mechanisms.Mechanism:
-        if _SAMPLING.value == "poisson":
-            return mechanisms.PoissonSampledGaussian.of_training(
+    population, batch, rounds = _POPULATION.value, _BATCH_SIZE.value, _ROUNDS.value
+    if _is_dp_sgd():
+        return mechanisms.PoissonSampledGaussian.of_training(
+            noise_multiplier=noise,
+            population=population,
+            batch_size=batch,
+            epochs=_LOCAL_EPOCHS.value or 1,
+            rounds=rounds,
+        )
+    match _SAMPLING.value:
+        case "poisson":
+            checks.check_at_least("population", population, 1)
+            return mechanisms.PoissonSampledGaussian(
                 noise_multiplier=noise,
-                population=_POPULATION.value,
-                batch_size=_BATCH_SIZE.value,
-                epochs=_LOCAL_EPOCHS.value,
-                rounds=_ROUNDS.value,
+                sampling_probability=min(1.0, batch / population),
+                steps=rounds,
             )
-        if _SAMPLING.value == "fixed":
+        case "fixed":
             return mechanisms.FixedSizeCohorts(
                 noise_multiplier=noise,
-                population=_POPULATION.value,
-                cohort=_BATCH_SIZE.value,
-                rounds=_ROUNDS.value,
+                population=population,
+                cohort=batch,
+                rounds=rounds,
             )
-        return mechanisms.FullParticipation(
-            noise_multiplier=noise, releases=_ROUNDS.value
-        )
+        case "tree":
+            return mechanisms.TreeAggregation.of_rounds(
+                noise_multiplier=noise,
+                rounds=rounds,
+                restart_every=_rounds_of_pass(),
+            )
+        case "shares":
+            return mechanisms.SkellamSum(
+                noise_multiplier=noise,
+                l2_units=mechanisms.SKELLAM_UNITS,
+                coordinates=_COORDINATES.value,
+                releases=_passes(),
+            )
+        case _:
+            return mechanisms.FullParticipation(noise_multiplier=noise, releases=rounds)
 
-    return mechanism_with
+
+def _rounds_of_pass() -> int:
+    """In which every unit has had one turn."""
+    return _POPULATION.value // _BATCH_SIZE.value
 
 
-def _assumptions(mechanism: Any) -> str:
+def _passes() -> int:
+    return -(-_ROUNDS.value // _rounds_of_pass())
+
+
+def _assumptions(mechanism: "Mechanism") -> str:
+    once = _SAMPLING.value in {"tree", "shares"}
     sampling = _SAMPLINGS[_SAMPLING.value].format(
         unit=_UNIT.value,
+        sum="step's batch" if _is_dp_sgd() else "round's cohort",
         probability=getattr(mechanism, "sampling_probability", 1.0),
         steps=getattr(mechanism, "steps", _ROUNDS.value),
         batch_size=_BATCH_SIZE.value,
         population=_POPULATION.value,
+        rounds=_ROUNDS.value,
+        passes=_passes() if once else None,
+        rounds_of_pass=_rounds_of_pass() if once else None,
     )
-    return _ASSUMPTIONS.format(unit=_UNIT.value, sampling=sampling)
+    across = f"a {_UNIT.value} that several institutions hold composes over all of them"
+    if _UNIT.value in _LEVELS_OF_CONSORTIUM:
+        across = (
+            f"to a customer it says no more than what holds for a whole {_UNIT.value}"
+        )
+    return _ASSUMPTIONS.format(
+        unit=_UNIT.value,
+        sampling=sampling,
+        noise=_NOISES.get(_SAMPLING.value, _GAUSSIAN),
+        across=across,
+    )
 
 
 if __name__ == "__main__":

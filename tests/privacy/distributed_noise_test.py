@@ -19,7 +19,7 @@ from tests.privacy.institution_level_test import (
 )
 from tff_finance.privacy import accounting, distributed_noise, fresh_noise
 from tff_finance.privacy.distributed_noise import (
-    UNITS,
+    SKELLAM_UNITS,
     DistributedNoise,
     SkellamShares,
 )
@@ -108,7 +108,7 @@ def test_without_noise_the_mean_is_the_clipped_one(secure_context):
     ]
     description = dataclasses.replace(DESCRIPTION, noise_multiplier=0.0)
     expected = sum(flat(u) * min(1, CLIP / np.linalg.norm(flat(u))) for u in updates)
-    step = CLIP / UNITS
+    step = CLIP / SKELLAM_UNITS
     # Cut off towards zero: by less than a step for each update.
     difference = 5 * mean(description, updates) - expected
     assert np.abs(difference).max() < (len(updates) + 0.1) * step
@@ -123,9 +123,9 @@ def test_no_update_is_longer_than_the_norm():
             tf.constant(scale * rng.normal(size=s.shape), tf.float32) for s in SPECS
         )
         whole = flat(query.preprocess_record(params, update))
-        assert np.linalg.norm(whole) <= UNITS
+        assert np.linalg.norm(whole) <= SKELLAM_UNITS
         if scale in {1.0, 1e6}:
-            assert np.linalg.norm(whole) > 0.99 * UNITS
+            assert np.linalg.norm(whole) > 0.99 * SKELLAM_UNITS
 
 
 def test_sums_of_all_updates_alike_do_not_wrap_around(secure_context):
@@ -137,7 +137,7 @@ def test_sums_of_all_updates_alike_do_not_wrap_around(secure_context):
         update = tuple(sign * leaf for leaf in unit)
         total = 5 * mean(description, [update] * PRESENT)
         assert total.sum() == pytest.approx(sign * PRESENT * CLIP, rel=1e-4)
-    assert DESCRIPTION.modulus > 2 * PRESENT * UNITS
+    assert DESCRIPTION.modulus > 2 * PRESENT * SKELLAM_UNITS
 
 
 def test_sums_that_do_not_fit_are_refused():

@@ -9,6 +9,7 @@ from tests.evaluation.privacy_summary_test import row
 from tests.report.page_test import rendered
 from tests.report.sample import sample_record, sample_study
 from tff_finance.evaluation import promises
+from tff_finance.privacy.guarantee import UNITS
 from tff_finance.report import labels
 from tff_finance.report.catalogue import LANGUAGES, Words
 from tff_finance.report.findings import findings
@@ -24,6 +25,26 @@ def private_record(**options):
         for bank in BANKS
     )
     return dataclasses.replace(sample_record(), privacy=rows)
+
+
+def with_secure_sums(record):
+    """The same record as if FedAvg had been by secure sums."""
+
+    def renamed(row):
+        if getattr(row, "method", None) != "fed_avg":
+            return row
+        return dataclasses.replace(row, method="fed_avg_secure")
+
+    tables = {
+        field.name: tuple(renamed(row) for row in getattr(record, field.name))
+        for field in dataclasses.fields(record)
+        if isinstance(getattr(record, field.name), tuple)
+    }
+    methods = [
+        "fed_avg_secure" if m == "fed_avg" else m for m in record.config["methods"]
+    ]
+    config = record.config | {"methods": methods}
+    return dataclasses.replace(record, config=config, **tables)
 
 
 def section(record):
@@ -91,6 +112,34 @@ def test_a_promise_to_banks_does_not_hide_them_from_the_server():
     assert found.tables[0].rows[1][-1] == "the server"
     assert found.tables[1].rows[0][6] == "adapts"
     assert "says nothing to a customer" in found.notes[-1]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_every_unit_has_its_words(unit):
+    record = private_record(unit=unit)
+    text = findings(sample_study(record), WORDS)[-1]
+    assert f"({unit} level, delta" in text
+    [_, promised, _] = section(record).tables[0].rows
+    assert promised[1] != unit
+
+
+def test_branches_are_not_said_to_hide_a_bank():
+    notes = " ".join(section(private_record(unit="branch")).notes)
+    assert "whole branch, and nothing of a bank" in notes
+    assert "whole bank" not in notes
+
+
+def test_secure_sums_protect_an_update_and_promise_no_bound():
+    record = with_secure_sums(sample_record())
+    found = section(record)
+    row_of_method = found.tables[0].rows[1]
+    assert row_of_method[1:4] == [
+        "one bank's update, as far as a sum hides it",
+        "the server",
+        "no bound",
+    ]
+    assert "simulated in the clear" in found.notes[-1]
+    assert "sums of updates" in findings(sample_study(record), WORDS)[-1]
 
 
 def test_a_large_epsilon_is_not_praised():

@@ -39,6 +39,7 @@ def build_fed_avg(
     state_files: InstitutionStateFiles | None = None,
     store: ExampleStore | None = None,
     hostile: HostileInstitutions | None = None,
+    gives_loss: bool = True,
 ) -> tff.learning.templates.LearningProcess:
     """Builds FedAvg.
 
@@ -62,6 +63,8 @@ def build_fed_avg(
         store: How clients get at their rows; defaults to `InMemory`. Groups need
             the default aggregator.
         hostile: Institutions that send other updates than theirs, in simulation.
+        gives_loss: Whether metrics have the training loss. An `aggregator` that hides
+            updates doesn't hide it: it goes to the server in the clear.
 
     Returns:
         The learning process. Its hyperparameters include the client work's
@@ -77,6 +80,7 @@ def build_fed_avg(
         update_rule=update_rule,
         state_files=state_files,
         store=store,
+        gives_loss=gives_loss,
     )
     if hostile:
         client_work = build_hostile_work(client_work, hostile)

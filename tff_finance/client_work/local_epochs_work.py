@@ -47,6 +47,7 @@ def build_local_epochs_work(
     store: ExampleStore | None = None,
     around: Callable[[process.UpdateInstitution], process.UpdateInstitution]
     | None = None,
+    gives_loss: bool = True,
 ) -> tff.learning.templates.ClientWorkProcess:
     """Builds client work that returns each institution's weight delta.
 
@@ -71,6 +72,8 @@ def build_local_epochs_work(
         state_files: Where the rules' state lies; needed if they keep any.
         store: How clients get at their rows; defaults to `InMemory`.
         around: Wraps what an institution does, such as to let it start elsewhere.
+        gives_loss: Whether the metrics have the loss, of which the server sees each
+            institution's own, without noise.
 
     Returns:
         The client work.
@@ -95,6 +98,7 @@ def build_local_epochs_work(
         )
     files = state_files if state_spec else None
     private = isinstance(batches, PoissonBatches)
+    gives_loss = gives_loss and not private
     training = LocalTraining(
         optimizer=optimizer, gradient_estimator=estimator, local_rule=rule
     )
@@ -144,7 +148,7 @@ def build_local_epochs_work(
             sent, left_out_now = leave(update)
             result = process.client_result(
                 sent,
-                loss_sum=None if private else trained.loss_sum,
+                loss_sum=trained.loss_sum if gives_loss else None,
                 num_rows=num_rows,
                 epochs=batches.epochs,
                 weighting=weighting,
@@ -170,8 +174,7 @@ def build_local_epochs_work(
         return result
 
     # Members whose noise is drawn before their steps train one after the other.
-    changed = state_spec or shared_spec or around or update_rule is not None
-    one_by_one = changed or private
+    changed = state_spec or shared_spec or around or update_rule
 
     @tf.function
     def train_group(server_state: Any, weights: ModelWeights, group: Any) -> Any:
@@ -181,7 +184,7 @@ def build_local_epochs_work(
         def finish(trained: LocalTrainingResult, num_rows: tf.Tensor) -> Any:
             result, sums = process.client_result(
                 weights_lib.subtract(global_weights, trained.trainable),
-                loss_sum=trained.loss_sum,
+                loss_sum=trained.loss_sum if gives_loss else None,
                 num_rows=num_rows,
                 epochs=batches.epochs,
                 weighting=weighting,
@@ -208,9 +211,9 @@ def build_local_epochs_work(
         state_type=initial_state.type_signature.result,
         model=model,
         store=store,
-        update_group=None if one_by_one else train_group,
+        update_group=None if changed or private else train_group,
         num_shared=num_shared,
-        gives_loss=not private,
+        gives_loss=gives_loss,
     )
     return process.build_client_work_process(
         initial_state,

@@ -59,8 +59,8 @@ TRAFFIC_OF_COHORTS = "type signature, cohorts of the expected size"
 
 _ROUND_METRICS = Entry(
     stage="training",
-    what="each client's training loss, number of rows and whether its update was "
-    "finite, to the server; their sums to all, round by round",
+    what="each client's number of rows and whether its update was finite, to the "
+    "server; their sums to all, round by round",
     reason="exact; nothing is stopped or chosen by them",
 )
 
@@ -358,6 +358,7 @@ class BranchFedAvg:
                 weighting=tff.learning.ClientWeighting.UNIFORM,
                 aggregator=aggregator,
                 store=self.suite.store,
+                gives_loss=self.plan is None,
             )
             stopping = StoppingRule(
                 max_rounds=plan.rounds,

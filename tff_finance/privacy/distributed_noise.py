@@ -11,7 +11,7 @@ end, give the noise that is accounted for; those beyond that number add to it. W
 fewer there is less noise than stated, and no guarantee: a deployment must then not open
 the sum.
 
-An update is clipped as a whole, scaled so that its norm is at most `UNITS`, and its
+An update is clipped as a whole, scaled to a norm of at most `SKELLAM_UNITS`, and its
 coordinates are cut off towards zero, which makes no norm longer. The sum is taken
 modulo a number so large that no sum of clipped updates wraps around; therefore there is
 no rotation, which spreads updates so that a small modulus does.
@@ -33,10 +33,7 @@ from tff_finance import checks
 from tff_finance.privacy import fresh_noise
 from tff_finance.privacy.fresh_noise import SeedSource
 from tff_finance.privacy.institution_queries import clip_by_global_norm
-from tff_finance.privacy.mechanisms import SkellamSum
-
-UNITS = 2**16
-"""The clipping norm as a whole number."""
+from tff_finance.privacy.mechanisms import SKELLAM_UNITS, SkellamSum
 
 # Of what clipping in float32 may leave above the norm.
 _LEEWAY = 1 - 1e-5
@@ -90,7 +87,7 @@ class DistributedNoise:
     def modulus(self) -> int:
         """Of the secure sum; sums between minus and plus half of it come out whole."""
         noise = _ROOM_FOR_NOISE * self.share_stddev * math.sqrt(self.most_updates)
-        largest = UNITS * (self.most_updates + noise)
+        largest = SKELLAM_UNITS * (self.most_updates + noise)
         return 2 ** math.ceil(math.log2(2 * largest + 1))
 
     def aggregator(
@@ -124,7 +121,7 @@ class DistributedNoise:
         """
         return SkellamSum(
             noise_multiplier=self.noise_multiplier,
-            l2_units=UNITS,
+            l2_units=SKELLAM_UNITS,
             coordinates=coordinates,
             releases=releases,
         )
@@ -150,8 +147,8 @@ class SkellamShares(tfp.DistributedSkellamSumQuery):
         # mechanisms are told.
         super().__init__(
             l1_norm_bound=2**31 - 1,
-            l2_norm_bound=UNITS,
-            local_stddev=share_stddev * UNITS,
+            l2_norm_bound=SKELLAM_UNITS,
+            local_stddev=share_stddev * SKELLAM_UNITS,
         )
         self._l2_clip_norm = l2_clip_norm
         self._denominator = denominator
@@ -167,7 +164,7 @@ class SkellamShares(tfp.DistributedSkellamSumQuery):
         """Clips, rounds and adds the share; tensorflow-privacy calls this."""
         leaves = tf.nest.flatten(record)
         clipped, _ = clip_by_global_norm(leaves, tf.constant(self._l2_clip_norm))
-        units = UNITS * _LEEWAY / self._l2_clip_norm
+        units = SKELLAM_UNITS * _LEEWAY / self._l2_clip_norm
         # A cast cuts off towards zero.
         whole = [tf.cast(leaf * units, tf.int32) for leaf in clipped]
         return super().preprocess_record(
@@ -186,7 +183,7 @@ class SkellamShares(tfp.DistributedSkellamSumQuery):
 
     def get_noised_result(self, sample_state: Any, global_state: Any) -> Any:
         """The sum in the update's own scale; tensorflow-privacy calls this."""
-        scale = self._l2_clip_norm / UNITS / self._denominator
+        scale = self._l2_clip_norm / SKELLAM_UNITS / self._denominator
         mean = tf.nest.map_structure(
             lambda leaf: tf.cast(leaf, tf.float32) * scale, sample_state
         )

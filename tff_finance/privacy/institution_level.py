@@ -218,14 +218,10 @@ class TreeClipping:
             The mechanism, if each institution takes part at most once between two
             restarts.
         """
-        every = min(self.restart_every or rounds, rounds)
-        trees = [every] * (rounds // every)
-        if rounds % every:
-            trees.append(rounds % every)
-        return TreeAggregation(
+        return TreeAggregation.of_rounds(
             noise_multiplier=self.noise_multiplier,
-            steps_between_restarts=tuple(trees),
-            participations=len(trees),
+            rounds=rounds,
+            restart_every=self.restart_every,
         )
 
 

@@ -187,6 +187,34 @@ class TreeAggregation:
                 "or use FullParticipation or FixedSizeCohorts with independent noise."
             )
 
+    @classmethod
+    def of_rounds(
+        cls, *, noise_multiplier: float, rounds: int, restart_every: int | None = None
+    ) -> "TreeAggregation":
+        """The mechanism of training in which trees begin anew.
+
+        Args:
+            noise_multiplier: As in the attributes.
+            rounds: Of the whole training.
+            restart_every: Rounds of a tree; None for one tree.
+
+        Returns:
+            The mechanism, if each unit takes part at most once in each tree.
+
+        Raises:
+            ValueError: If a number is out of range.
+        """
+        checks.check_at_least("rounds", rounds, 1)
+        every = min(restart_every or rounds, rounds)
+        trees = [every] * (rounds // every)
+        if rounds % every:
+            trees.append(rounds % every)
+        return cls(
+            noise_multiplier=noise_multiplier,
+            steps_between_restarts=tuple(trees),
+            participations=len(trees),
+        )
+
     def event(self, neighbouring: str) -> dp_accounting.DpEvent:
         """The event under one of `relations`."""
         noise = _sensitivities_of_noise(self.noise_multiplier, neighbouring)
@@ -195,6 +223,10 @@ class TreeAggregation:
             noise, list(self.steps_between_restarts)
         )
         return dp_accounting.SelfComposedDpEvent(tree, self.participations)
+
+
+SKELLAM_UNITS = 2**16
+"""The clipping norm as a whole number, in `distributed_noise`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ _MOST_BANKS = 6
 _LEVELS = {
     "record": mark("record"),
     "customer": mark("customer"),
+    "branch": mark("branch"),
     "institution": mark("institution"),
 }
 
@@ -365,6 +366,12 @@ def _privacy(study: Study, words: Words) -> str:
             words,
             *[_promise(method, privacy, words) for method, privacy in promised.items()],
             words.say("Methods not named here promise no privacy."),
+        )
+    if "fed_avg_secure" in study.methods:
+        return words.say(
+            "No method promises privacy: rows stay at the banks, but sums of updates "
+            "(%(secure)s) and updates (all others) may tell about customers.",
+            secure=labels.method("fed_avg_secure", words),
         )
     return words.say(
         "No privacy mechanism was at work: rows stay at the banks, but updates are in "

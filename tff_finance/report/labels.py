@@ -316,9 +316,9 @@ _REMARKS = (
         "share of positive labels in all rows (exact, for the comparison)"
     ),
     mark(
-        "each client's training loss, number of rows and whether its update was "
-        "finite, to the server; their sums to all, round by round (exact; nothing is "
-        "stopped or chosen by them)"
+        "each client's number of rows and whether its update was finite, to the "
+        "server; their sums to all, round by round (exact; nothing is stopped or "
+        "chosen by them)"
     ),
     mark(
         "a customer with rows in several branches, and the bank (each branch is "

@@ -52,6 +52,17 @@ _EXPOSURES = {
         "all banks"
     ),
 }
+_SECURE = "fed_avg_secure"
+_TO_CUSTOMERS = {
+    "branch": mark(
+        "A guarantee for branches says nothing to a customer beyond what holds for the "
+        "whole branch, and nothing of a bank."
+    ),
+    "institution": mark(
+        "A guarantee for banks says nothing to a customer beyond what holds for the "
+        "whole bank."
+    ),
+}
 _POOLED = ("centralized", "gradient_boosting")
 # Above it, the factor on probabilities says nothing.
 _LARGEST_FACTOR = 1e6
@@ -78,7 +89,7 @@ def privacy_section(study: Study, words: Words) -> Section:
             *[_in_words(study, method, words) for method in promised],
         ],
         tables=tables,
-        notes=_assumptions(study, words) if promised else [],
+        notes=_assumptions(study, words),
     )
 
 
@@ -112,7 +123,34 @@ def _in_words(study: Study, method: str, words: Words) -> str:
 
 
 def _assumptions(study: Study, words: Words) -> list[str]:
-    notes = [
+    notes = _general_assumptions(words) if _promised(study) else []
+    notes += [
+        words.say(
+            "%(method)s: at least %(number)s of the others in a round must be honest "
+            "and send their share of the noise.",
+            method=labels.method(method, words),
+            number=_number(values["least_honest"], 0, words),
+        )
+        for method, privacy in _promised(study).items()
+        for values in privacy["institutions"].values()
+        if values.get("least_honest") is not None
+    ]
+    units = {privacy["unit"] for privacy in _promised(study).values()}
+    notes += [words.say(_TO_CUSTOMERS[u]) for u in _TO_CUSTOMERS if u in units]
+    if _SECURE in study.methods:
+        notes.append(
+            words.say(
+                "%(method)s assumes a protocol of secure sums between the banks, which "
+                "was simulated in the clear, and that not all banks but one work "
+                "together. What the sum tells, it tells.",
+                method=labels.method(_SECURE, words),
+            )
+        )
+    return notes
+
+
+def _general_assumptions(words: Words) -> list[str]:
+    return [
         words.say(
             "Assumed: the number of units of each bank is public; who adds the noise "
             "(the bank's own computer where it protects against the server, the server "
@@ -128,31 +166,22 @@ def _assumptions(study: Study, words: Words) -> list[str]:
             "the largest over seeds; among methods, the largest over banks as well."
         ),
     ]
-    notes += [
-        words.say(
-            "%(method)s: at least %(number)s of the others in a round must be honest "
-            "and send their share of the noise.",
-            method=labels.method(method, words),
-            number=_number(values["least_honest"], 0, words),
-        )
-        for method, privacy in _promised(study).items()
-        for values in privacy["institutions"].values()
-        if values.get("least_honest") is not None
-    ]
-    if any(p["unit"] in {"branch", "institution"} for p in _promised(study).values()):
-        notes.append(
-            words.say(
-                "A guarantee for banks says nothing to a customer beyond what holds "
-                "for the whole bank."
-            )
-        )
-    return notes
 
 
 def _exposure(method: str, words: Words) -> str:
     if method in _EXPOSURES:
         return _known(_EXPOSURES, method, words)
     return _known(_EXPOSURES, "pooled" if method in _POOLED else "federated", words)
+
+
+def _without_epsilon(method: str, words: Words) -> list[str]:
+    """What is protected, and against whom, by a method that bounds nothing."""
+    if method == _SECURE:
+        return [
+            words.say("one bank's update, as far as a sum hides it"),
+            _listed(["server"], words),
+        ]
+    return [words.say("nothing is promised"), words.say("nobody")]
 
 
 def _methods_table(study: Study, words: Words) -> Table:
@@ -165,8 +194,7 @@ def _methods_table(study: Study, words: Words) -> Table:
             rows.append(
                 [
                     labels.method(method, words),
-                    say("nothing is promised"),
-                    say("nobody"),
+                    *_without_epsilon(method, words),
                     *[say("no bound"), "", "", ""],
                     _exposure(method, words),
                 ]
