@@ -74,6 +74,8 @@ def main() -> None:
                 _HETEROGENEITIES.value, scenario.heterogeneity
             )
         ]
+        for config in configs:
+            config.check_suits_institutions(scenario.train_rows)
     except ValueError as error:
         command_line.usage_error(error)
 

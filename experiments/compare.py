@@ -35,7 +35,8 @@ def main() -> None:
     directory = command_line.output_directory(_OUTPUT_DIR.value)
     data = data_flags.data()
     seeds = study_flags.seeds()
-    institutions = data_flags.institutions(data, seeds[0])
+    train_rows = data_flags.institutions(data, seeds[0])
+    institutions = list(train_rows)
     runtime = runtime_flags.Runtime(institutions)
     config = data_flags.config(
         data,
@@ -43,6 +44,7 @@ def main() -> None:
         seeds=seeds,
         methods=study_flags.methods(),
         contribution=study_flags.contribution(institutions),
+        train_rows=train_rows,
     )
     for note in data.notes():
         command_line.report_progress(f"note: {note}")

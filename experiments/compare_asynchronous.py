@@ -6,7 +6,8 @@ is ten times slower, on the case study's population or on a public table (--data
 writes asynchronous.json and asynchronous.png to --output_dir. docs/asynchronous.md
 has the result.
 
-Training flags that are not given take the task's values.
+Training flags that are not given take the task's values. Flags that neither method
+reads are refused.
 """
 
 import dataclasses
@@ -25,8 +26,20 @@ if TYPE_CHECKING:
     from tff_finance.evaluation.methods import Learner
     from tff_finance.institutions.institution import Institution
 
-for _module in (data_flags, study_flags, training_flags):
-    flags.adopt_module_key_flags(_module)
+# Of the flags of other binaries, those that say something here.
+_READ = (
+    *("task", "dataset", "data_dir", "partition", "contract", "table", "split"),
+    *("clusters", "terminal_risk", "secure_counts", "seeds", "first_seed"),
+    *("rounds", "patience", "local_epochs", "batch_size", "hidden_units", "weighting"),
+    *("client_optimizer", "client_learning_rate"),
+    *("server_optimizer", "server_learning_rate"),
+    *("plateau_rates", "plateau_factor", "plateau_patience", "plateau_minimum"),
+    *("institution_seconds", "outage_rate", "outage_seconds", "max_simulated_seconds"),
+    *("buffer_size", "staleness_exponent", "max_staleness"),
+    *("fed_buff_server_learning_rate", "fed_buff_rounds", "fed_buff_patience"),
+)
+for _name in _READ:
+    flags.declare_key_flag(_name)  # so that --help shows them
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for asynchronous.json and asynchronous.png."
@@ -43,23 +56,23 @@ _SPEEDS = "one_slow(60, 10)"
 
 def main() -> None:
     """Compares the two."""
-    directory = command_line.output_directory(_OUTPUT_DIR.value)
+    _check_flags()
     seeds = study_flags.seeds()
-    training, institutions, contract = _data()
+    data = _data(seeds[0])
+    directory = command_line.output_directory(_OUTPUT_DIR.value)
 
     from tff_finance.evaluation.time_to_target import compare_times
     from tff_finance.report.asynchronous_figure import draw_asynchronous
     from tff_finance.runtime import in_process
 
     with in_process.execution_context():
-        curves = [
-            _run_seed(training, institutions(seed), contract, seed) for seed in seeds
-        ]
+        curves = [_run_seed(data, seed) for seed in seeds]
     result = {
         "schema": 1,
         "experiment": "asynchronous",
+        "data": data.description,
         "seeds": list(seeds),
-        "training": dataclasses.asdict(training),
+        "training": dataclasses.asdict(data.training),
         "tolerance": _TOLERANCE.value,
         **compare_times(curves, tolerance=_TOLERANCE.value),
         "runs": {
@@ -76,30 +89,68 @@ def main() -> None:
     )
 
 
-def _data() -> tuple[
-    TrainingConfig, Callable[[int], "Sequence[Institution]"], "Contract"
-]:
-    """Settings, institutions by seed and their contract; a usage error if none."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Data:
+    """What is trained on, and how.
+
+    Attributes:
+        description: The rows in a line.
+        institutions: Their tables under a seed.
+        contract: That these satisfy.
+        training: The settings.
+    """
+
+    description: str
+    institutions: "Callable[[int], Sequence[Institution]]"
+    contract: "Contract"
+    training: TrainingConfig
+
+
+def _check_flags() -> None:
+    """Refuses flags of other binaries that would change nothing."""
+    unused = [
+        flag.name
+        for module in (data_flags, study_flags, training_flags)
+        for flag in flags.FLAGS.get_key_flags_for_module(module)
+        if flag.present and flag.name not in _READ
+    ]
+    if unused:
+        command_line.usage_error(
+            f"--{', --'.join(unused)} can't be given: {' and '.join(_METHODS)} are "
+            "compared, whose flags --help lists"
+        )
+
+
+def _data(seed: int) -> _Data:
+    """The rows and settings that the flags ask for; a usage error if there are none."""
     if data_flags.given():
-        if not data_flags.task():
-            command_line.usage_error("--task must be given with tables")
         data_flags.check()
+        training = _training(TASK_TRAINING[data_flags.task()])
         data = data_flags.data()
-        defaults = TASK_TRAINING[data_flags.task()]
-        return _training(defaults), data.source.institutions, data.contract
+        data_flags.institutions(data, seed)
+        return _Data(
+            description=data_flags.description(data),
+            institutions=data.source.institutions,
+            contract=data.contract,
+            training=training,
+        )
 
     from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
     from tff_finance.datasets.scenarios import SCENARIOS
 
     scenario = SCENARIOS["market"]
-    training = _training(scenario.training)
 
     def institutions(seed: int) -> "Sequence[Institution]":
         from tff_finance.evaluation.case_study import draw_institutions
 
         return draw_institutions(scenario, seed)
 
-    return training, institutions, CREDIT_CONTRACT
+    return _Data(
+        description=f"case study, scenario {scenario.name}",
+        institutions=institutions,
+        contract=CREDIT_CONTRACT,
+        training=_training(scenario.training),
+    )
 
 
 def _training(defaults: TrainingConfig) -> TrainingConfig:
@@ -114,18 +165,13 @@ def _training(defaults: TrainingConfig) -> TrainingConfig:
     return training
 
 
-def _run_seed(
-    training: TrainingConfig,
-    institutions: "Sequence[Institution]",
-    contract: "Contract",
-    seed: int,
-) -> Any:
+def _run_seed(data: _Data, seed: int) -> Any:
     """The curves of both methods under a seed."""
     from tff_finance.evaluation.time_to_target import timed_curve
     from tff_finance.preprocessing.consortium import encode_consortium
 
-    consortium = encode_consortium(institutions, contract)
-    learners = _learners(training, len(consortium.encoder.feature_names))
+    consortium = encode_consortium(data.institutions(seed), data.contract)
+    learners = _learners(data.training, len(consortium.encoder.feature_names))
     curves = []
     for name, learner in zip(_METHODS, learners, strict=True):
         curve = timed_curve(learner, consortium, seed=seed, label=f"seed {seed} {name}")

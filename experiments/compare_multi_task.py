@@ -61,6 +61,7 @@ def main() -> None:
             training=training_flags.training(scenario.training),
             runtime=runtime.name,
         )
+        config.check_suits_institutions(scenario.train_rows)
     except ValueError as error:
         command_line.usage_error(error)
     directory = command_line.output_directory(_OUTPUT_DIR.value)

@@ -149,7 +149,7 @@ def _configs(runtime: str) -> dict[str, CaseStudyConfig]:
     heterogeneity, first = _HETEROGENEITY.value, _FIRST_SEED.value
     rounds = _ROUNDS.value or scenario.training.rounds
     try:
-        return {
+        configs = {
             attack: CaseStudyConfig(
                 scenario=scenario.name,
                 heterogeneity=(
@@ -174,8 +174,11 @@ def _configs(runtime: str) -> dict[str, CaseStudyConfig]:
             )
             for attack in dict.fromkeys(_ATTACKS.value)
         }
+        for config in configs.values():
+            config.check_suits_institutions(scenario.train_rows)
     except ValueError as error:
         command_line.usage_error(error)
+    return configs
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Either a public table that is dealt out to institutions (--dataset, --data_dir,
 
 import contextlib
 import pathlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -186,6 +187,12 @@ def _preparation(split: "Split") -> "HandbookPreparation | None":
         command_line.usage_error(error)
 
 
+def description(data: "ComparisonData") -> str:
+    """Which rows they are and who has them, in a line, for results to name."""
+    dealt = f", partition {_PARTITION.value}" if _PARTITION.value else ""
+    return f"{data.title}{dealt}, split {_SPLIT.value}"
+
+
 def config(
     data: "ComparisonData",
     runtime: str,
@@ -193,10 +200,24 @@ def config(
     seeds: tuple[int, ...],
     methods: tuple[str, ...],
     contribution: ContributionConfig | None = None,
+    train_rows: Mapping[str, int] | None = None,
 ) -> ComparisonConfig:
-    """The configuration that the flags ask for; a usage error if there is none."""
+    """The configuration that the flags ask for; a usage error if there is none.
+
+    Args:
+        data: Its tables.
+        runtime: As in the configuration, likewise what follows.
+        seeds: Repetitions.
+        methods: To train.
+        contribution: Whose models show what institutions contribute.
+        train_rows: As `institutions` gives them, so that what doesn't suit these is
+            refused before anything is trained; None refuses it later.
+
+    Returns:
+        The configuration.
+    """
     try:
-        return ComparisonConfig(
+        study = ComparisonConfig(
             task=_TASK.value,
             dataset=data.dataset,
             files=data.files,
@@ -215,8 +236,11 @@ def config(
             runtime=runtime,
             contribution=contribution,
         )
+        if train_rows is not None:
+            study.check_suits_institutions(train_rows)
     except ValueError as error:
         command_line.usage_error(error)
+    return study
 
 
 def _payments() -> tuple[str, ...]:
@@ -227,8 +251,16 @@ def _payments() -> tuple[str, ...]:
     return _HANDBOOK_PAYMENTS if handbook and _TASK.value == "fraud" else ()
 
 
-def institutions(data: "ComparisonData", seed: int) -> list[str]:
-    """Deals and splits once, so that what can't be done is said at once."""
+def institutions(data: "ComparisonData", seed: int) -> dict[str, int]:
+    """Deals and splits once, so that what can't be done is said at once.
+
+    Args:
+        data: Its tables.
+        seed: Of dealing and splitting.
+
+    Returns:
+        Each institution's number of training rows, by name.
+    """
     from tff_finance.datasets.contract import ContractError
 
     try:
@@ -238,7 +270,7 @@ def institutions(data: "ComparisonData", seed: int) -> list[str]:
         command_line.failure(error)
     except ValueError as error:
         command_line.usage_error(error)
-    return [institution.name for institution in parties]
+    return {institution.name: len(institution.train) for institution in parties}
 
 
 def _preparing(data: "ComparisonData") -> contextlib.AbstractContextManager[None]:

@@ -48,7 +48,6 @@ def config(
     asked = scenario()
     try:
         training = training_flags.training(asked.training)
-        training.check_institutions([bank.name for bank in asked.banks])
         study = CaseStudyConfig(
             scenario=asked.name,
             heterogeneity=(
@@ -62,7 +61,7 @@ def config(
             runtime=runtime,
             contribution=contribution,
         )
-        study.check_suits_institutions(len(asked.banks))
+        study.check_suits_institutions(asked.train_rows)
     except ValueError as error:
         command_line.usage_error(error)
     return study

@@ -44,9 +44,14 @@ def main() -> None:
     data_flags.check()
     directory = command_line.output_directory(_OUTPUT_DIR.value)
     data = data_flags.data()
-    runtime = runtime_flags.Runtime(data_flags.institutions(data, _SEED.value))
+    train_rows = data_flags.institutions(data, _SEED.value)
+    runtime = runtime_flags.Runtime(list(train_rows))
     config = data_flags.config(
-        data, runtime.name, seeds=(_SEED.value,), methods=(_ALGORITHM.value,)
+        data,
+        runtime.name,
+        seeds=(_SEED.value,),
+        methods=(_ALGORITHM.value,),
+        train_rows=train_rows,
     )
     for note in data.notes():
         command_line.report_progress(f"note: {note}")

@@ -85,7 +85,8 @@ _SAMPLER_SEED = flags.DEFINE_integer(
 _PRUNE = flags.DEFINE_bool(
     "prune",
     False,
-    "Give a trial up after a seed when its loss so far is above the median of others.",
+    "Give a trial up after a seed when it is worse so far than the median of complete "
+    "trials, of which there must be 5; see docs/tuning.md.",
 )
 
 
@@ -96,8 +97,7 @@ def main() -> None:
         _check_tables_alone()
     _check_optuna()
     data = data_flags.data() if on_tables else None
-    runtime = runtime_flags.Runtime(_institutions(data))
-    config = _config(_study(data, runtime.name))
+    config, runtime = _config_and_runtime(data)
     directory = command_line.output_directory(_OUTPUT_DIR.value)
     for note in [*(data.notes() if data else ()), *_privacy_notes()]:
         command_line.report_progress(f"note: {note}")
@@ -160,18 +160,22 @@ def _seeds() -> tuple[int, ...]:
     return tuple(range(_FIRST_SEED.value, _FIRST_SEED.value + _SEEDS.value))
 
 
-def _institutions(data: "ComparisonData | None") -> list[str]:
-    if data:
-        return data_flags.institutions(data, _seeds()[0])
-    return [bank.name for bank in scenario_flags.scenario().banks]
-
-
-def _study(data: "ComparisonData | None", runtime: str) -> StudyConfig:
+def _config_and_runtime(
+    data: "ComparisonData | None",
+) -> tuple[TuningConfig, runtime_flags.Runtime]:
     """Of the method and the seeds that are tuned on."""
     methods = (_METHOD.value,)
-    if data:
-        return data_flags.config(data, runtime, seeds=_seeds(), methods=methods)
-    return scenario_flags.config(runtime, seeds=_seeds(), methods=methods)
+    if not data:
+        banks = [bank.name for bank in scenario_flags.scenario().banks]
+        runtime = runtime_flags.Runtime(banks)
+        study = scenario_flags.config(runtime.name, seeds=_seeds(), methods=methods)
+        return _config(study), runtime
+    train_rows = data_flags.institutions(data, _seeds()[0])
+    runtime = runtime_flags.Runtime(list(train_rows))
+    study = data_flags.config(
+        data, runtime.name, seeds=_seeds(), methods=methods, train_rows=train_rows
+    )
+    return _config(study), runtime
 
 
 def _config(study: StudyConfig) -> TuningConfig:

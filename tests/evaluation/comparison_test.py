@@ -14,6 +14,7 @@ from tff_finance.institutions.split import parse_split
 from tff_finance.institutions.table_source import DealtTable
 from tff_finance.records.comparison_config import ComparisonConfig
 from tff_finance.records.config import TrainingConfig
+from tff_finance.records.institution_privacy_config import SecureAggregationConfig
 from tff_finance.records.run_folder import RunFolder
 
 CONTRACT = Contract(
@@ -105,6 +106,23 @@ def test_nothing_before_the_final_evaluation_reads_test_rows(record):
     assert spoilt.features == record.features
     assert spoilt.metrics != record.metrics
     assert spoilt.bootstraps != record.bootstraps
+
+
+@pytest.mark.parametrize(
+    ("method", "text"),
+    [
+        ("dp_ftrl", "100 clients for privacy at institution level, got 2"),
+        ("fed_avg_secure", "`largest_weight` must be at least 1"),
+    ],
+)
+def test_what_suits_no_institutions_is_refused_before_any_method_trains(method, text):
+    training = TrainingConfig(
+        secure_aggregation=SecureAggregationConfig(largest_weight=1)
+    )
+    lines = []
+    with pytest.raises(RunFailedError, match=text):
+        run(lines=lines, methods=("local", method), training=training)
+    assert lines == []
 
 
 def test_every_gain_and_distance_has_an_interval_around_it(record):

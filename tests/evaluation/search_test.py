@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tff_finance import checks
@@ -147,6 +148,42 @@ def test_pruned_trials_are_worse_than_most_and_never_best():
         assert (len(trial.losses), trial.loss) == (1, None)
         assert trial.losses[0] > firsts[0]
     assert best(trials).state == "complete"
+
+
+def losses_by_luck(settings):
+    """Three repetitions, whose order matters for what is known after each."""
+    luck = np.random.default_rng(settings["batch_size"]).normal(scale=0.5, size=3)
+    yield from next(losses_of(settings)) + luck
+
+
+def given_up_after(trial, complete):
+    """By the rule of docs/tuning.md; None for never."""
+    means = [np.mean(trial.losses[:n]) for n in range(1, 4)]
+    for seeds in (1, 2):
+        median = np.median([np.mean(t.losses[:seeds]) for t in complete])
+        if len(complete) >= 5 and min(means[:seeds]) > median:
+            return seeds
+    return None
+
+
+def test_trials_are_given_up_by_the_rule_and_no_others():
+    trials = run_search(losses_by_luck, DIMENSIONS, trials=60, seed=1, prune=True)
+    complete, ends, spared = [], set(), 0
+    for trial in trials:
+        whole = dataclasses.replace(trial, losses=tuple(losses_by_luck(trial.settings)))
+        expected = given_up_after(whole, complete) if complete else None
+        assert len(trial.losses) == (expected or 3)
+        assert trial.state == ("pruned" if expected else "complete")
+        ends.add(expected)
+        if trial.state == "complete":
+            # Worse than the median to the end, it was complete all the same.
+            spared += bool(complete) and trial.loss > np.median(
+                [t.loss for t in complete]
+            )
+            complete.append(trial)
+    assert ends == {None, 1, 2}
+    assert spared
+    assert len(complete) < len(trials) / 2
 
 
 def test_pruning_goes_on_as_well(tmp_path):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tests.evaluation.methods_test import FEATURES, TRAINING, institution
+from tff_finance import checks
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.institutions.examples import InMemory
+from tff_finance.records.institution_privacy_config import SecureAggregationConfig
 from tff_finance.runtime import in_process
 
 
@@ -31,3 +33,23 @@ def test_scores_are_those_of_plain_sums(weighting, caplog):
     )
     # Every number goes up as an integer of as many bits, or of more.
     assert secure.runs[0].bytes_up >= plain.runs[0].bytes_up
+
+
+def test_more_rows_than_sums_have_room_for_are_refused_before_training():
+    """Outside of any context: nothing was computed. Uniform weights are all 1."""
+    institutions = [institution("bank_a", 40, 10, 1), institution("bank_b", 25, 7, 2)]
+    bounded = dataclasses.replace(
+        TRAINING,
+        secure_aggregation=SecureAggregationConfig(largest_weight=39),
+    )
+    (method,) = build_methods(("fed_avg_secure",), FEATURES, bounded, store=InMemory())
+    with pytest.raises(checks.RunFailedError, match=r"least 40, .* 'bank_a', got 39"):
+        method.fit(institutions, seed=6)
+    (uniform,) = build_methods(
+        ("fed_avg_secure",),
+        FEATURES,
+        dataclasses.replace(bounded, weighting="uniform", rounds=1),
+        store=InMemory(),
+    )
+    with in_process.execution_context():
+        assert uniform.fit(institutions, seed=6).runs[0].rounds == 1

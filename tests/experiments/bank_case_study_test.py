@@ -116,7 +116,10 @@ def test_choices_of_scenario_are_the_scenarios(usage):
         (["--cohort_size=2", "--participation_rate=0.5"], "participation_rate"),
         (["--cohort_size=4"], "cohort_size"),
         (["--attack=scale"], "hostile_institution"),
-        (["--attack=scale", "--hostile_institution=bank_z"], "bank_z"),
+        (
+            ["--attack=scale", "--hostile_institution=bank_z", "--methods=fed_avg"],
+            "bank_z",
+        ),
         (["--methods=dp_fed_avg"], "--branches=1000"),
         (["--methods=fed_avg_secure", "--runtime=tff"], "no secure sums"),
         (["stray"], "'stray'"),

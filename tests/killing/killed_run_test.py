@@ -1,4 +1,7 @@
-"""A run killed at random moments ends with the numbers of one never killed."""
+"""A run killed at random moments ends with the numbers of one never killed.
+
+Private runs aside, whose noise is fresh: they end with no more than was promised.
+"""
 
 import dataclasses
 import os
@@ -9,7 +12,9 @@ import sys
 
 import numpy as np
 import psutil
+import pytest
 
+from tests.killing.private_rounds import ROUNDS, witness
 from tff_finance.records.run_record import RunRecord
 
 HERE = pathlib.Path(__file__).parent
@@ -85,3 +90,52 @@ def test_case_study(tmp_path):
         again = killed / table.relative_to(whole)
         assert again.read_text() == table.read_text(), text
     assert not list(killed.rglob("training")), "state of finished training is gone"
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory):
+    """The folder of a private run, what was said, and how often it was killed."""
+    folder, kills = tmp_path_factory.mktemp("private"), 5
+    text = kill_and_resume("private_job.py", folder, kills=kills)
+    assert "goes on after round" in text
+    return folder, text, kills
+
+
+@pytest.mark.parametrize("method", ROUNDS)
+def test_every_private_round_is_counted(private, method):
+    """Also one whose process was killed in it, which the server has seen."""
+    folder, text, kills = private
+    whole, killed = (
+        RunRecord.read(folder / name / "record") for name in ("whole", "killed")
+    )
+    [run] = [row for row in killed.runs if row.method == method]
+    begun = witness(folder / "killed", method).stat().st_size
+    rows, rows_of_whole = (
+        {row.institution: row for row in record.privacy if row.method == method}
+        for record in (killed, whole)
+    )
+    assert list(rows) == list(rows_of_whole)
+    for name, row in rows.items():
+        planned = ROUNDS[method]
+        steps_of_round = rows_of_whole[name].steps / planned
+        counted = row.steps / steps_of_round
+        # A process may be killed after it has counted a round, before it begins.
+        assert run.rounds <= begun <= counted <= begun + kills, text
+        assert row.steps >= rows_of_whole[name].steps, text
+        assert row.epsilon <= row.target_epsilon, text
+        # The budget bears what was planned, of which some rounds may be lost.
+        assert counted == planned, text
+        ends = "fixed_rounds" if run.rounds == planned else "budget"
+        assert run.stopped_by == ends, text
+
+
+@pytest.mark.parametrize("method", ROUNDS)
+def test_the_last_private_model_is_kept(private, method):
+    folder, text, _ = private
+    record = RunRecord.read(folder / "killed" / "record")
+    [run] = [row for row in record.runs if row.method == method]
+    rounds = [row.round for row in record.curves if row.method == method]
+    assert rounds == list(range(1, run.rounds + 1)), text
+    assert run.best_round == run.rounds > 1, text
+    assert any(row.method == method for row in record.metrics)
+    assert not list((folder / "killed").rglob("training")), "state is gone"

@@ -15,6 +15,7 @@ from tff_finance.records.config import (
 )
 from tff_finance.records.contribution_config import ContributionConfig
 from tff_finance.records.dp_sgd_config import DpSgdConfig
+from tff_finance.records.institution_privacy_config import SecureAggregationConfig
 from tff_finance.records.participation import ParticipationConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.records.robustness import RobustnessConfig
@@ -349,4 +350,31 @@ def test_settings_for_which_a_method_has_no_room_are_refused():
 def test_settings_that_the_institutions_cannot_satisfy_are_refused(training, message):
     with pytest.raises(ValueError, match=message):
         TrainingConfig(**training).check_institutions(["a", "b"])
+    with pytest.raises(ValueError, match=message):
+        config(
+            methods=("fed_avg",), training=TrainingConfig(**training)
+        ).check_suits_institutions({"a": 5, "b": 5})
     TrainingConfig().check_institutions(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"methods": ("local", "fed_avg_secure")},
+        {
+            "methods": ("fed_avg",),
+            "contribution": ContributionConfig(method="fed_avg_secure"),
+        },
+    ],
+)
+def test_weights_that_secure_sums_have_no_room_for_are_refused(asked):
+    bounds = SecureAggregationConfig(largest_weight=7)
+    bounded = config(training=TrainingConfig(secure_aggregation=bounds), **asked)
+    with pytest.raises(ValueError, match=r"must be at least 8.* of 'b', got 7: give"):
+        bounded.check_suits_institutions({"a": 7, "b": 8})
+    bounded.check_suits_institutions({"a": 7, "b": 7})
+    uniform = TrainingConfig(secure_aggregation=bounds, weighting="uniform")
+    dataclasses.replace(bounded, training=uniform).check_suits_institutions({"b": 8})
+    dataclasses.replace(
+        bounded, methods=("fed_avg",), contribution=None
+    ).check_suits_institutions({"b": 8})

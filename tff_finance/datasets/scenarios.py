@@ -103,6 +103,11 @@ class Scenario:
         }
         return dataclasses.replace(CREDIT_CONTRACT, formats=formats)
 
+    @property
+    def train_rows(self) -> dict[str, int]:
+        """Of each bank, by name."""
+        return {bank.name: bank.train_rows for bank in self.banks}
+
     def segment_shares(self, bank: Bank) -> np.ndarray:
         """Probability of each segment among a bank's customers, float64[3]."""
         market = np.zeros(len(population.SEGMENTS))

@@ -39,6 +39,8 @@ except ModuleNotFoundError as error:
 
 # Trials at random before the estimator has something to go by.
 _AT_RANDOM = 10
+# Complete trials before others are compared with them.
+_COMPLETE_BEFORE_PRUNING = 5
 _NAME = "search"
 
 Objective = Callable[[Settings], Generator[float, None, None]]
@@ -65,8 +67,10 @@ def run_search(
         seed: Of the suggestions.
         file: SQLite file that keeps trials; made if missing. Of one search alone, and
             used by one process at a time. None keeps nothing.
-        prune: Whether a trial ends after a repetition when its mean loss so far is
-            above the median that complete trials had then.
+        prune: Whether trials are given up by Optuna's median rule: after a repetition
+            that isn't the last, when 5 trials are complete, a trial ends if the least
+            mean loss that it had after any repetition is above the median of complete
+            trials' mean losses after as many.
         done: Takes all trials so far whenever one is done.
 
     Returns:
@@ -127,11 +131,13 @@ class _Search:
         trial = self._study.ask()
         settings = {d.name: _suggest(trial, d) for d in self._dimensions}
         losses, state, reason = [], COMPLETE, ""
+        whole = next((len(t.losses) for t in before if t.state == COMPLETE), None)
         try:
             for loss in self._losses(settings, before):
                 losses.append(loss)
                 trial.report(float(np.mean(losses)), len(losses))
-                if trial.should_prune():
+                # After the last repetition there is nothing left to spare.
+                if len(losses) != whole and trial.should_prune():
                     state = PRUNED
                     break
         except UnusableSettingsError as error:
@@ -204,7 +210,9 @@ def _study(file: pathlib.Path | None, *, prune: bool) -> Iterator[optuna.Study]:
             storage=storage,
             load_if_exists=True,
             direction="minimize",
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=_AT_RANDOM // 2)
+            pruner=optuna.pruners.MedianPruner(
+                n_startup_trials=_COMPLETE_BEFORE_PRUNING
+            )
             if prune
             else optuna.pruners.NopPruner(),
         )

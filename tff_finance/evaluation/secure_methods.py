@@ -1,11 +1,19 @@
 """FedAvg whose updates the server sees only as sums of integers."""
 
+import dataclasses
+from collections.abc import Sequence
+
 import tensorflow_federated as tff
 
+from tff_finance import checks
 from tff_finance.aggregation.secure_mean import SecureMean
 from tff_finance.algorithms.fed_avg import build_fed_avg
-from tff_finance.evaluation.methods import Method
+from tff_finance.evaluation.methods import Federated, Method
 from tff_finance.evaluation.suite import Suite
+from tff_finance.preprocessing.consortium import TrainingExamples
+from tff_finance.records.institution_privacy_config import SecureAggregationConfig
+from tff_finance.training.folder import TrainingFolder
+from tff_finance.training.loop import Trained
 
 
 def build_fed_avg_secure(suite: Suite, name: str) -> Method:
@@ -25,4 +33,48 @@ def build_fed_avg_secure(suite: Suite, name: str) -> Method:
         aggregator=secure.aggregator(),
         store=suite.store,
     )
-    return suite.of_local_epochs(name, process)
+    return SecureFedAvg(
+        name=name,
+        learner=suite.learner_of_local_epochs(process),
+        bounds=None if uniform else bounds,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SecureFedAvg(Federated):
+    """FedAvg by secure sums, which have room for so much only.
+
+    Attributes:
+        bounds: Of weights that are numbers of rows; None for uniform ones.
+    """
+
+    bounds: SecureAggregationConfig | None
+
+    def train(
+        self,
+        institutions: Sequence[TrainingExamples],
+        *,
+        seed: int,
+        folder: TrainingFolder | None,
+    ) -> Trained:
+        """As in `Federated`.
+
+        Args:
+            institutions: As in `Federated`.
+            seed: As in `Federated`.
+            folder: As in `Federated`.
+
+        Returns:
+            The outcome.
+
+        Raises:
+            RunFailedError: If an institution has more rows than sums have room for.
+        """
+        if self.bounds:
+            try:
+                self.bounds.check_bears(
+                    {i.institution: len(i.train["y"]) for i in institutions}
+                )
+            except ValueError as error:
+                raise checks.RunFailedError(f"{self.name}: {error}") from error
+        return super().train(institutions, seed=seed, folder=folder)

@@ -222,8 +222,11 @@ class _Runner:
                 f"Under seed {seed} the institutions can't be made: {error}"
             ) from error
         try:
-            self._study.config.training.check_institutions(
-                [institution.name for institution in institutions]
+            self._study.config.check_suits_institutions(
+                {
+                    institution.name: len(institution.train)
+                    for institution in institutions
+                }
             )
         except ValueError as error:
             raise checks.RunFailedError(str(error)) from error

@@ -96,6 +96,9 @@ class ValidationLoss:
             for seed in config.seeds:
                 encoder, examples = self._examples(seed)
                 try:
+                    config.check_suits_institutions(
+                        {i.institution: len(i.train["y"]) for i in examples}
+                    )
                     (method,) = methods.suiting(config.methods, encoder, examples)
                     fitted = method.fit(examples, seed=seed)
                 except (checks.RunFailedError, ValueError) as error:
@@ -107,9 +110,6 @@ class ValidationLoss:
         if seed not in self._encoded:
             try:
                 institutions = self._institutions(seed)
-                self._config.training.check_institutions(
-                    [institution.name for institution in institutions]
-                )
             except ValueError as error:
                 raise checks.RunFailedError(
                     f"Under seed {seed} the institutions can't be made: {error}"

@@ -409,17 +409,25 @@ class StudyConfig:
                 "where rows are read shard by shard: use in_process."
             )
 
-    def check_suits_institutions(self, number: int) -> None:
-        """Refuses methods that make no sense among so few.
+    def check_suits_institutions(self, train_rows: Mapping[str, int]) -> None:
+        """Refuses what makes no sense among these institutions.
 
         Args:
-            number: Of institutions that take part.
+            train_rows: Of each that takes part, by name.
 
         Raises:
-            ValueError: If an institution is to be hidden among too few.
+            ValueError: If settings ask for another institution or for more of them,
+                if one is to be hidden among too few, or if one has more rows than
+                secure sums have room for.
         """
-        if not set(self.methods).isdisjoint(INSTITUTION_PRIVATE_METHODS):
-            self.training.institution_privacy.check_not_vacuous(number)
+        self.training.check_institutions(list(train_rows))
+        trained = {*self.methods}
+        if self.contribution:
+            trained.add(self.contribution.method)
+        if not trained.isdisjoint(INSTITUTION_PRIVATE_METHODS):
+            self.training.institution_privacy.check_not_vacuous(len(train_rows))
+        if "fed_avg_secure" in trained and self.training.weighting == "examples":
+            self.training.secure_aggregation.check_bears(train_rows)
 
     def to_mapping(self) -> dict[str, Any]:
         """As JSON holds it, lists for tuples: equal to what is read back."""

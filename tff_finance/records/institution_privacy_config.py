@@ -1,6 +1,7 @@
 """Settings of institution-level privacy and of secure aggregation."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from tff_finance import checks
 
@@ -96,7 +97,8 @@ class SecureAggregationConfig:
 
     Attributes:
         l2_clip_norm: Largest norm of an update; above what honest ones have.
-        largest_weight: Most rows that an institution counts for.
+        largest_weight: Most rows that an institution may have, unless weights are
+            uniform.
     """
 
     l2_clip_norm: float = 20.0
@@ -106,3 +108,23 @@ class SecureAggregationConfig:
         """Refuses bounds that are none."""
         checks.check_positive("l2_clip_norm", self.l2_clip_norm)
         checks.check_positive("largest_weight", self.largest_weight)
+
+    def check_bears(self, train_rows: Mapping[str, int]) -> None:
+        """Refuses weights that sums have no room for.
+
+        Cut off to the bound, a weight would be too small for the update that it
+        weighs, and the mean too large.
+
+        Args:
+            train_rows: Of each institution, by name.
+
+        Raises:
+            ValueError: If one has more than `largest_weight`.
+        """
+        name = max(train_rows, key=lambda name: train_rows[name])
+        if train_rows[name] > self.largest_weight:
+            raise ValueError(
+                f"`largest_weight` must be at least {train_rows[name]}, the training "
+                f"rows of {name!r}, got {self.largest_weight:g}: give a larger "
+                "--secure_largest_weight, or --weighting=uniform."
+            )
