@@ -289,6 +289,15 @@ def test_a_worker_that_is_not_there_is_named_at_the_start(sites, folder):
         pass
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises; background jobs of a shell, and what they start, ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_hanging_worker_holds_up_nobody_who_leaves(sites, folder):
     def interrupted():
         with context(sites, probe_every=60.0):
@@ -302,7 +311,8 @@ def test_a_hanging_worker_holds_up_nobody_who_leaves(sites, folder):
 
 def _interrupt(site):
     site.stop()
-    os.kill(os.getpid(), signal.SIGINT)
+    # To this thread of the process, which waits and is to be woken.
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 
 class Prepared:
