@@ -86,6 +86,7 @@ _OF_OTHER_BINARIES = ("class_weights", "payments", "resamples")
 
 def main() -> None:
     """Runs the attacks."""
+    command_line.check_attacks_installed()
     data = _table()
     config = _config(data.dataset if data else _scenario().name)
     directory = command_line.output_directory(_OUTPUT_DIR.value)

@@ -3,6 +3,7 @@
 Exit code 0 on success and for `--help`, 2 for a usage error, 1 for a failure.
 """
 
+import importlib.metadata
 import os
 import pathlib
 import signal
@@ -17,6 +18,8 @@ from tff_finance.records import files
 
 USAGE_ERROR = 2
 FAILURE = 1
+
+_ATTACKS = "tensorflow-empirical-privacy"
 
 
 def run(main: Callable[[], None]) -> None:
@@ -61,6 +64,17 @@ def output_directory(path: str, *, flag: str = "output_dir") -> pathlib.Path:
     except OSError as error:
         failure(f"--{flag}: can't write to {directory}: {error.strerror}")
     return directory
+
+
+def check_attacks_installed() -> None:
+    """Fails if the extra `attacks` isn't there; to import it would take seconds."""
+    try:
+        importlib.metadata.distribution(_ATTACKS)
+    except importlib.metadata.PackageNotFoundError:
+        failure(
+            f"{_ATTACKS} isn't installed, which membership inference needs: install "
+            "tff-finance with its extra `attacks`."
+        )
 
 
 def report_progress(line: str) -> None:

@@ -7,7 +7,8 @@ tables, such as --flagfile=experiments/presets/taiwan.flags. Prints sentences to
 quote, and writes privacy_frontier.json and privacy_frontier.png to --output_dir. A run
 that was killed goes on where it was when it is started again with the same flags.
 
---methods has no part in it; --target_epsilon and --noise_multiplier neither.
+--methods has no part in it; --target_epsilon and --noise_multiplier neither. Needs the
+extra `attacks`.
 """
 
 import dataclasses
@@ -50,6 +51,7 @@ _METHODS = ("fed_avg_dp_sgd", "fed_avg_poisson", "fed_avg")
 def main() -> None:
     """Runs the frontier."""
     epsilons = _epsilons()
+    command_line.check_attacks_installed()
     directory = command_line.output_directory(_OUTPUT_DIR.value)
     real = bool(data_flags.given())
     config, data, description = _real() if real else _case_study()

@@ -1,5 +1,6 @@
 """The privacy frontier: one training at several epsilons, judged and attacked."""
 
+import copy
 import json
 
 import pytest
@@ -64,12 +65,15 @@ def test_every_level_is_trained_under_every_seed(ran):
             level = levels[f"epsilon_{epsilon:g}"]
             assert 0.95 * epsilon < level["privacy"]["epsilon"] <= epsilon
             assert list(level["privacy"]["institutions"]) == BANKS
-            assert list(level["to_without"]) == ["accuracy", "auc"]
+            assert list(level["to_without"]) == ["accuracy", "auc", "log_loss"]
         assert levels["without"]["privacy"] is levels["fed_avg"]["privacy"] is None
         assert levels["without"]["to_without"] is None
         for level in levels.values():
             assert list(level["own"]) == BANKS
             assert list(level["membership"]) == ["", *BANKS]
+            for cells in level["membership"].values():
+                assert list(cells) == ["auc", "tpr_at_fpr_1", "tpr_at_fpr_0_1"]
+                assert cells["auc"]["low"] < 0.5 < cells["auc"]["high"]
             cell = level["pooled"]["auc"]
             assert 0 < cell["low"] < cell["value"] < cell["high"] < 1
 
@@ -119,3 +123,13 @@ def test_summary_of_redrawn_rows_has_intervals_over_seeds(ran):
     )
     assert redrawn["without"]["epsilon"] is None
     assert redrawn["epsilon_0.5"]["privacy"]["epsilon"] <= 0.5
+
+
+def test_a_rate_that_few_rows_cannot_show_is_undefined_with_its_reason(ran):
+    _, (seed, _), _ = ran
+    few = copy.deepcopy(seed)
+    cell = few["levels"]["without"]["membership"]["bank_a"]["tpr_at_fpr_0_1"]
+    cell |= {"value": None, "low": None, "high": None, "reason": "too few others"}
+    level = summarize_frontier([few], redrawn=False)["without"]
+    found = level["membership"]["bank_a"]["tpr_at_fpr_0_1"]
+    assert (found["mean"], found["reason"]) == (None, "too few others")

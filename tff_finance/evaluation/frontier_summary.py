@@ -62,11 +62,12 @@ def _level(results: Sequence[Mapping[str, Any]], *, redrawn: bool) -> dict[str, 
 
 
 def _cell(cells: Sequence[Mapping[str, Any]], *, redrawn: bool) -> dict[str, Any]:
-    summary = summarize([cell["value"] for cell in cells])
+    reason = next((cell["reason"] for cell in cells if cell.get("reason")), "")
+    summary = summarize([cell["value"] for cell in cells], reason=reason)
     if redrawn or summary["mean"] is None:
         return summary
     limits = [(cell["low"], cell["high"]) for cell in cells]
     if any(low is None for low, _ in limits):
-        return summary | {"ci95": None, "reason": "too few rows"}
+        return summary | {"ci95": None, "reason": reason or "too few rows"}
     summary.pop("reason", None)
     return summary | {"ci95": np.mean(limits, axis=0).tolist()}

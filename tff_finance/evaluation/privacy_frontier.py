@@ -3,7 +3,8 @@
 At each epsilon FedAvg by DP-SGD, record level, with noise calibrated for each bank;
 besides, the same training without clipping and noise, and FedAvg as it is trained
 where nobody asks for privacy, with early stopping. All are judged on the same test
-rows, and attacked with the same rows of training and test.
+rows, and attacked with the same rows of training and test: by a threshold on the loss,
+which the entropy of `attacks.threshold` is a monotone function of for two classes.
 """
 
 import dataclasses
@@ -15,7 +16,15 @@ from typing import Any
 import numpy as np
 
 from tff_finance.datasets.contract import Contract
-from tff_finance.evaluation import loss_threshold, promises
+from tff_finance.evaluation import promises
+from tff_finance.evaluation.attacks.membership import (
+    FALSE_POSITIVE_RATES,
+    membership_metrics,
+)
+from tff_finance.evaluation.attacks.threshold import (
+    MembershipScores,
+    threshold_scores,
+)
 from tff_finance.evaluation.bootstrap import (
     Comparison,
     PairedDifference,
@@ -42,7 +51,9 @@ WITHOUT = "without"
 FED_AVG = "fed_avg"
 """FedAvg with early stopping on validation rows, its own batches and rate."""
 
-_METRICS = {name: ROW_METRICS[name] for name in ("accuracy", "auc")}
+_METRICS = {name: ROW_METRICS[name] for name in ("accuracy", "auc", "log_loss")}
+_ATTACK_METRICS = ("auc", *FALSE_POSITIVE_RATES)
+_ATTACK_RESAMPLES = 200
 _STREAM = 2  # keeps resamples apart from what else a seed decides
 _ALL = ""
 
@@ -166,15 +177,14 @@ class _Runner:
             seed=seed,
             method=method.name,
         )
-        trained = {
-            i.institution: loss_threshold.loss_scores(
-                scorer(i.train["x"]), i.train["y"]
-            )
+        attacked = {
+            i.institution: threshold_scores(
+                member_logits=scorer(i.train["x"]),
+                member_labels=i.train["y"][:, 0],
+                other_logits=scores.own(i.institution),
+                other_labels=consortium.test[i.institution]["y"][:, 0],
+            )["loss"]
             for i in consortium.training
-        }
-        unseen = {
-            name: loss_threshold.loss_scores(scores.own(name), rows["y"])
-            for name, rows in consortium.test.items()
         }
         (run,) = fitted.runs
         result = {
@@ -182,7 +192,7 @@ class _Runner:
             "privacy": summarize_privacy(rows),
             "rounds": run.rounds,
             "stopped_by": run.stopped_by,
-            "membership": _attack(trained, unseen, seed=seed),
+            "membership": _attack(attacked, seed=seed),
         }
         files.write_json(path, result)
         shutil.rmtree(self._folder.training(folder.part), ignore_errors=True)
@@ -207,22 +217,27 @@ class _Runner:
         return self._folder.beside(f"seed_{seed}/{part}", name)
 
 
-def _attack(
-    trained: Mapping[str, np.ndarray], unseen: Mapping[str, np.ndarray], *, seed: int
-) -> dict[str, Any]:
-    """Attacks each bank's rows, and all of them."""
+def _attack(attacked: Mapping[str, MembershipScores], *, seed: int) -> dict[str, Any]:
+    """How well scores tell members, of each bank and of all of them."""
     generator = np.random.default_rng([seed, _STREAM])
-    sides = {name: (trained[name], unseen[name]) for name in trained}
-    everybody = tuple(np.concatenate(list(side.values())) for side in (trained, unseen))
-    return {
-        name: {
-            metric: {"value": found.value, "low": found.low, "high": found.high}
-            for metric, found in loss_threshold.membership_metrics(
-                *scores, generator=generator
-            ).items()
+    everybody = MembershipScores(
+        *map(np.concatenate, zip(*attacked.values(), strict=True))
+    )
+    results = {}
+    for name, scores in {_ALL: everybody, **attacked}.items():
+        found = membership_metrics(
+            *scores, generator=generator, resamples=_ATTACK_RESAMPLES
+        )
+        results[name] = {
+            metric: {
+                "value": found[metric].value,
+                "low": found[metric].low,
+                "high": found[metric].high,
+                "reason": found[metric].reason,
+            }
+            for metric in _ATTACK_METRICS
         }
-        for name, scores in {_ALL: everybody, **sides}.items()
-    }
+    return results
 
 
 def _judge(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tff_finance.evaluation.attacks.membership import (
+    FALSE_POSITIVE_RATES,
     METRICS,
     advantage_by_chance,
     membership_metrics,
@@ -49,6 +50,22 @@ def test_rate_at_a_low_rate_needs_as_many_others():
     assert result["tpr_at_fpr_1"].value > 0
     members, others = normal_scores(1.0, rows=1000)
     assert metrics_of(members, others, resamples=10)["tpr_at_fpr_0_1"].value >= 0
+
+
+def test_rates_are_those_of_scikit_learn():
+    members, others = normal_scores(0.5)
+    result = metrics_of(members, others, resamples=10)
+    false, true, _ = sklearn.metrics.roc_curve(
+        [1] * 2000 + [0] * 2000, np.r_[members, others], drop_intermediate=False
+    )
+    for name, rate in FALSE_POSITIVE_RATES.items():
+        assert result[name].value == pytest.approx(true[false <= rate].max())
+
+
+def test_equal_scores_are_no_find():
+    result = metrics_of(np.zeros(1000), np.zeros(1000), resamples=10)
+    assert result["auc"].value == 0.5
+    assert [result[name].value for name in METRICS[1:]] == [0.0] * 3
 
 
 def test_rate_is_the_largest_that_keeps_to_the_false_positives():

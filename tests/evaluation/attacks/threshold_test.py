@@ -39,3 +39,12 @@ def test_sure_models_tie_no_rows():
     scores = scores_of(logits, np.ones(3), logits, np.ones(3))
     assert set(scores) == set(ATTACKS)
     assert (np.diff(scores["loss"].members) > 0).all()
+
+
+def test_of_two_classes_entropy_ranks_rows_as_loss_does():
+    logits = np.random.default_rng(0).normal(0.0, 3.0, 500)
+    labels = np.arange(500) % 2
+    scores = scores_of(logits, labels, logits, labels)
+    np.testing.assert_array_equal(
+        np.argsort(scores["loss"].members), np.argsort(scores["entropy"].members)
+    )
