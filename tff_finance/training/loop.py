@@ -109,8 +109,8 @@ def train(
 
     Raises:
         TrainingDivergedError: If a loss is not finite, unless `stopping` ends with it.
-        RunFailedError: If time is limited so that no round ends in time, or if a
-            budget was spent on rounds that were interrupted.
+        UnfitSettingsError: If time is limited so that no round ends in time.
+        RunFailedError: If a budget was spent on rounds that were interrupted.
         CheckpointError: If a checkpoint can't be written or read, or isn't one
             of this run.
         ReleaseError: If metrics can't be released.
@@ -244,7 +244,7 @@ def _check_time(stopping: StoppingRule, first: RoundTiming) -> None:
             "simulated clock: leave out `max_simulated_seconds`."
         )
     if not stopping.allows(ends_at):
-        raise checks.RunFailedError(
+        raise checks.UnfitSettingsError(
             f"`max_simulated_seconds` must leave time for a round: the first ends "
             f"after {ends_at:g} s, got {limit:g}."
         )
