@@ -5,7 +5,7 @@ import dataclasses
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -15,6 +15,7 @@ import tqdm
 from tff_finance import checks
 from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.metrics.validation import ValidationResult
+from tff_finance.training import round_metrics
 from tff_finance.training.begun_rounds import BegunRounds
 from tff_finance.training.checkpoints import Checkpoints
 from tff_finance.training.cohorts import ClientDataOfRound
@@ -165,19 +166,15 @@ def train(
             )
             output = process.next(progress.state, data)
             progress.state = output.state
+            found = round_metrics.read(
+                output.metrics, clients=len(data), sampled=rounds.sampled
+            )
             weights = validation = None
             if stopping.validates(number):
                 weights = process.get_model_weights(output.state)
                 validation = validate(weights)
             point = _curve_point(
-                number,
-                output.metrics,
-                validation,
-                rates,
-                training_loss=_training_loss(
-                    output.metrics, data, sampled=rounds.sampled
-                ),
-                timing=timing,
+                number, found, validation=validation, rates=rates, timing=timing
             )
             if not _is_finite(point):
                 # Nothing of this round is kept, so that a resumed run ends here too.
@@ -252,49 +249,22 @@ def _check_time(stopping: StoppingRule, first: RoundTiming) -> None:
 
 def _curve_point(
     number: int,
-    metrics: Any,
+    found: round_metrics.RoundMetrics,
+    *,
     validation: ValidationResult | None,
     rates: LearningRates,
-    *,
-    training_loss: float | None,
     timing: RoundTiming,
 ) -> CurvePoint:
-    work, aggregator = metrics.get("client_work", metrics), metrics.get("aggregator")
-    rejected = 0
-    if isinstance(aggregator, Mapping):
-        rejected = int(aggregator.get("rejected_updates", 0))
     return CurvePoint(
         round=number,
-        training_loss=training_loss,
         validation_loss=validation.loss if validation else None,
         validation_accuracy=validation.accuracy if validation else None,
-        non_finite_updates=int(work.get("non_finite_updates", 0)),
         client_learning_rate=rates.of("client"),
         server_learning_rate=rates.of("server"),
         validation_auc=validation.auc if validation else None,
-        rejected_updates=rejected,
+        **dataclasses.asdict(found),
         **dataclasses.asdict(timing),
     )
-
-
-def _training_loss(metrics: Any, data: Sequence[Any], *, sampled: bool) -> float | None:
-    """The round's loss; None if private, or no update of a sampled cohort counts.
-
-    Where all institutions take part, that nobody's update is finite means that
-    training diverges; a cohort may consist of the one that is broken.
-
-    Returns:
-        The mean over rows, in nats.
-    """
-    work = metrics.get("client_work", metrics)
-    if "loss" not in work:
-        return None
-    if sampled:
-        broken = work.get("non_finite_updates", 0)
-        nobody = broken == work.get("num_institutions", len(data))
-        if not data or nobody or not work.get("num_examples", 1):
-            return None
-    return float(work["loss"])
 
 
 def _is_finite(point: CurvePoint) -> bool:
