@@ -254,6 +254,60 @@ def test_one_process_serves_every_seed(tff_context):
     assert np.abs(weights(initial=2, seed=1) - first).max() > 0.1
 
 
+@pytest.mark.parametrize("patience", [2, 3])
+def test_rounds_that_nobody_takes_part_in_are_neither_judged_nor_lost_patience(
+    patience,
+):
+    """Of six rounds in which somebody does, the second is the best."""
+    skipped = {1, 2, 4, 6, 7, 8, 9, 10}
+
+    class Skipping(CountingProcess):
+        def next(self, state, client_data):
+            output = super().next(state, client_data)
+            return (
+                output
+                if client_data
+                else types.SimpleNamespace(state=state, metrics=output.metrics)
+            )
+
+    judged = []
+
+    def validate(weights):
+        judged.append(weights)
+        return scripted([3, 1, 2, 2, 2, 2])(weights)
+
+    trained = train(
+        Skipping(),
+        lambda r: [] if r in skipped else ["data"],
+        initial_weights=START,
+        seed=5,
+        validate=validate,
+        stopping=StoppingRule(max_rounds=20, patience=patience),
+        label="test",
+    )
+    counted = [number for number in range(20) if number not in skipped]
+    assert trained.stopped_by == "patience"
+    assert trained.rounds == counted[1 + patience] + 1
+    assert trained.weights == START + 2
+    assert trained.best_round == counted[1] + 1
+    assert judged == [START + n for n in range(1, patience + 3)]
+    validated = [p.round for p in trained.curve if p.validation_loss is not None]
+    assert validated == [number + 1 for number in counted[: patience + 2]]
+
+
+def test_a_model_that_noise_moved_is_judged():
+    trained = train(
+        CountingProcess(losses=None),
+        lambda r: [] if r == 1 else ["data"],
+        initial_weights=START,
+        seed=5,
+        validate=scripted([3, 2, 1]),
+        stopping=StoppingRule(max_rounds=3, patience=None),
+        label="test",
+    )
+    assert [point.validation_loss for point in trained.curve] == [3, 2, 1]
+
+
 class KilledError(Exception):
     """Stands for a kill."""
 

@@ -26,7 +26,7 @@ def test_the_loss_is_that_of_the_rows_that_count():
     assert read(work()).training_loss == 0.5
     assert round_metrics.read({"loss": 0.25}, clients=1, sampled=False) == (
         round_metrics.RoundMetrics(
-            training_loss=0.25, non_finite_updates=0, rejected_updates=0
+            training_loss=0.25, non_finite_updates=0, rejected_updates=0, counted=True
         )
     )
 
@@ -62,3 +62,22 @@ def test_what_gives_no_loss_away_has_none():
 def test_updates_that_were_left_out_are_counted():
     found = read(work(non_finite_updates=1), aggregator={"rejected_updates": 3})
     assert (found.non_finite_updates, found.rejected_updates) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "rejected", "counted"),
+    [
+        (work(), 0, True),
+        (work(non_finite_updates=1), 0, True),
+        (work(non_finite_updates=1), 1, False),
+        (work(), 2, False),
+        (work(loss=math.nan, loss_rows=0.0), 0, False),
+        ({"num_examples": 0, "num_institutions": 2}, 0, False),  # gives no loss away
+        ({"num_examples": 5, "num_institutions": 2, "non_finite_updates": 2}, 0, False),
+        ({"num_examples": 5, "num_institutions": 3, "non_finite_updates": 2}, 0, True),
+    ],
+)
+def test_whether_anybodys_update_counted(metrics, rejected, counted):
+    aggregator = {"rejected_updates": rejected}
+    assert read(metrics, aggregator=aggregator).counted == counted
+    assert not read(metrics, aggregator=aggregator, clients=0).counted

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 import tqdm
@@ -88,7 +89,8 @@ def train(
         client_data: One dataset per institution, the same in every round; or the
             datasets of a round by its number, as `cohorts.cohort_data` gives them;
             or rounds on a simulated clock. A round may have no data: then nothing
-            but its number moves.
+            but its number moves. A round in which nobody's update counts uses up no
+            patience, and is validated only if the model moved since the last time.
         initial_weights: Where training begins.
         seed: Orders the batches.
         validate: Judges global weights on validation rows.
@@ -164,13 +166,18 @@ def train(
             data = rounds.client_data(
                 progress.round, lambda: process.get_model_weights(progress.state)
             )
-            output = process.next(progress.state, data)
+            before = progress.state
+            output = process.next(before, data)
             progress.state = output.state
             found = round_metrics.read(
                 output.metrics, clients=len(data), sampled=rounds.sampled
             )
             weights = validation = None
-            if stopping.validates(number):
+            if stopping.validates(number) and (
+                found.counted
+                or progress.to_validate
+                or _differ(process, before, output.state)
+            ):
                 weights = process.get_model_weights(output.state)
                 validation = validate(weights)
             point = _curve_point(
@@ -214,6 +221,17 @@ def _initial_state(
     hparams = process.get_hparams(state)
     hparams["client_work"]["seed"] = seed
     return process.set_hparams(state, hparams)
+
+
+def _differ(
+    process: tff.learning.templates.LearningProcess, before: Any, after: Any
+) -> bool:
+    """Whether a round moved the model: noise does so without any update."""
+    pairs = zip(
+        *(tf.nest.flatten(process.get_model_weights(s)) for s in (before, after)),
+        strict=True,
+    )
+    return not all(np.array_equal(old, new) for old, new in pairs)
 
 
 def _kept(
@@ -287,6 +305,6 @@ def _released(point: CurvePoint) -> collections.OrderedDict[str, float]:
     """What is known of a round, by name; the round itself is the key."""
     return collections.OrderedDict(
         (name, value)
-        for name, value in dataclasses.asdict(point).items()
+        for name, value in point.to_mapping().items()
         if name != "round" and value is not None
     )

@@ -14,11 +14,13 @@ class RoundMetrics:
             none away, or if no row counts.
         non_finite_updates: Institutions whose update isn't finite.
         rejected_updates: Institutions whose update the aggregator left out.
+        counted: Whether anybody's update was neither.
     """
 
     training_loss: float | None
     non_finite_updates: int
     rejected_updates: int
+    counted: bool
 
 
 def read(metrics: Mapping[str, Any], *, clients: int, sampled: bool) -> RoundMetrics:
@@ -41,11 +43,16 @@ def read(metrics: Mapping[str, Any], *, clients: int, sampled: bool) -> RoundMet
     rejected = 0
     if isinstance(aggregator, Mapping):
         rejected = int(aggregator.get("rejected_updates", 0))
+    institutions = int(work.get("num_institutions", clients))
+    somebodys = bool(clients and _rows(work))
     loss = float(work["loss"]) if "loss" in work else None
-    if not (clients and _rows(work)) and (sampled or not non_finite):
+    if not somebodys and (sampled or not non_finite):
         loss = None
     return RoundMetrics(
-        training_loss=loss, non_finite_updates=non_finite, rejected_updates=rejected
+        training_loss=loss,
+        non_finite_updates=non_finite,
+        rejected_updates=rejected,
+        counted=somebodys and non_finite + rejected < institutions,
     )
 
 
