@@ -61,7 +61,7 @@ class Trained:
 
 
 class TrainingDivergedError(checks.RunFailedError):
-    """Training produced a loss that is not finite."""
+    """Training produced a loss, or nothing but updates, that are not finite."""
 
 
 def train(
@@ -111,9 +111,11 @@ def train(
         begun rounds are limited.
 
     Raises:
-        TrainingDivergedError: If a loss is not finite, unless `stopping` ends with it.
+        TrainingDivergedError: If a loss is not finite, or if no update is in as many
+            rounds running as patience has, or in all, unless `stopping` ends with it.
         UnfitSettingsError: If time is limited so that no round ends in time.
-        RunFailedError: If a budget was spent on rounds that were interrupted.
+        RunFailedError: If a budget was spent on rounds that were interrupted, or if
+            no round had as many institutions as it needs.
         CheckpointError: If a checkpoint can't be written or read, or isn't one
             of this run.
         ReleaseError: If metrics can't be released.
@@ -174,18 +176,16 @@ def train(
             )
             weights = validation = None
             if stopping.validates(number) and (
-                found.counted
-                or progress.to_validate
-                or _differ(process, before, output.state)
+                found.counted or progress.to_validate or _moved(process, before, output)
             ):
                 weights = process.get_model_weights(output.state)
                 validation = validate(weights)
             point = _curve_point(
                 number, found, validation=validation, rates=rates, timing=timing
             )
-            if not _is_finite(point):
+            if diverges := _divergence(progress, point, stopping):
                 # Nothing of this round is kept, so that a resumed run ends here too.
-                stopped_by = _diverged(point, stopping, label)
+                stopped_by = _diverged(diverges, stopping, label)
                 break
             progress.add(point, weights)
             progress.state = rates.after(point, progress.state)
@@ -200,6 +200,7 @@ def train(
                 releases.finish()
                 keeper.save(progress)
         releases.finish()
+        stopped_by = _end(stopped_by, progress, stopping, label)
         if stopped_by != _DIVERGED:
             keeper.finish(progress)
     kept, weights = _kept(process, progress, stopping, label)
@@ -223,12 +224,15 @@ def _initial_state(
     return process.set_hparams(state, hparams)
 
 
-def _differ(
-    process: tff.learning.templates.LearningProcess, before: Any, after: Any
+def _moved(
+    process: tff.learning.templates.LearningProcess,
+    before: Any,
+    output: tff.learning.templates.LearningProcessOutput,
 ) -> bool:
     """Whether a round moved the model: noise does so without any update."""
+    states = (before, output.state)
     pairs = zip(
-        *(tf.nest.flatten(process.get_model_weights(s)) for s in (before, after)),
+        *(tf.nest.flatten(process.get_model_weights(state)) for state in states),
         strict=True,
     )
     return not all(np.array_equal(old, new) for old, new in pairs)
@@ -285,20 +289,48 @@ def _curve_point(
     )
 
 
-def _is_finite(point: CurvePoint) -> bool:
+def _divergence(
+    progress: Progress, point: CurvePoint, stopping: StoppingRule
+) -> str | None:
+    """Why training has diverged with the newest round; None if it hasn't."""
     losses = (point.training_loss, point.validation_loss)
-    return all(loss is None or math.isfinite(loss) for loss in losses)
+    if not all(loss is None or math.isfinite(loss) for loss in losses):
+        return (
+            f"loss is not finite after round {point.round} (training "
+            f"{point.training_loss}, validation {point.validation_loss})"
+        )
+    broken = progress.broken_rounds(point)
+    if stopping.patience is not None and broken >= stopping.patience:
+        return (
+            f"no update was finite in {broken} rounds running, up to round "
+            f"{point.round}"
+        )
+    return None
 
 
-def _diverged(point: CurvePoint, stopping: StoppingRule, label: str) -> str:
+def _diverged(reason: str, stopping: StoppingRule, label: str) -> str:
     """Why training stops; an error if that is no end that was asked for."""
     if stopping.ends_at_divergence:
         return _DIVERGED
-    raise TrainingDivergedError(
-        f"{label}: loss is not finite after round {point.round} (training "
-        f"{point.training_loss}, validation {point.validation_loss}): use a "
-        "smaller learning rate."
-    )
+    raise TrainingDivergedError(f"{label}: {reason}: use a smaller learning rate.")
+
+
+def _end(
+    stopped_by: str, progress: Progress, stopping: StoppingRule, label: str
+) -> str:
+    """Why training ended, unless its outcome would be the initial model."""
+    if progress.has_counted or stopped_by == _DIVERGED:
+        return stopped_by
+    rounds = progress.round
+    if progress.has_lost_updates:
+        reason = f"no update has counted in {rounds} rounds"
+        return _diverged(reason, stopping, label)
+    if rounds and stopping.patience is not None:
+        raise checks.UnfitSettingsError(
+            f"{label}: none of {rounds} rounds had as many institutions as it needs: "
+            "ask for more of them, or for a smaller `min_cohort`."
+        )
+    return stopped_by
 
 
 def _released(point: CurvePoint) -> collections.OrderedDict[str, float]:

@@ -147,6 +147,35 @@ class Progress:
                 return True
         return False
 
+    @property
+    def has_counted(self) -> bool:
+        """Whether any update has."""
+        return any(point.counted for point in self.curve)
+
+    @property
+    def has_lost_updates(self) -> bool:
+        """Whether there was a round whose updates were all left out."""
+        return any(
+            not point.counted and point.non_finite_updates + point.rejected_updates
+            for point in self.curve
+        )
+
+    def broken_rounds(self, point: CurvePoint) -> int:
+        """How many rounds running had updates none of which was finite.
+
+        Args:
+            point: The newest round. Rounds that nobody took part in are passed over.
+
+        Returns:
+            The number; 0 if an update counted in the newest.
+        """
+        broken = 0
+        for one in (point, *reversed(self.curve)):
+            if one.counted:
+                break
+            broken += one.non_finite_updates > 0
+        return broken
+
     def add(self, point: CurvePoint, weights: ModelWeights | None) -> None:
         """Adds a round, with its weights if they were validated."""
         self.curve.append(point)
