@@ -280,6 +280,9 @@ def test_rounds_are_of_those_who_reported(process, model, files, data):
         moved = np.abs(weights[number + 1] - weights[number]).max()
         assert (moved > 0) == bool(of_round)
         assert (trained.curve[number].training_loss is None) == (not of_round)
+        variates = [states[number + n].client_work["shared"] for n in (0, 1)]
+        moved = any(np.any(a != b) for a, b in zip(*variates, strict=True))
+        assert moved == bool(of_round)
     assert states[-1].client_work["round"] == rounds
 
 
