@@ -31,3 +31,10 @@ def check_one_of(name: str, value: str, allowed: Collection[str]) -> None:
 
 class RunFailedError(RuntimeError):
     """A run that can't go on; its message tells the user why and how to mend it."""
+
+
+class UnfitSettingsError(RunFailedError):
+    """Settings that don't go together, or not with the institutions' rows.
+
+    They would end every other run with the same rows, too; other settings needn't.
+    """

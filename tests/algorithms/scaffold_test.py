@@ -12,6 +12,7 @@ from tests.algorithms.learning import assert_same_weights, train
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.algorithms.scaffold import build_scaffold
 from tff_finance.client_work.batches import LocalEpochs
+from tff_finance.client_work.control_variates import ControlVariates
 from tff_finance.institutions.examples import client_dataset, dense_examples
 from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.training.communication import traffic_per_round
@@ -230,6 +231,18 @@ def test_empty_and_broken_institutions_leave_everything(
     np.testing.assert_array_equal(
         variates(tmp_path / "with", 4, 3)[2], variates(tmp_path / "with", 4, 2)[2]
     )
+
+
+def test_the_servers_variate_stays_to_the_last_bit_where_nobody_moved():
+    """What a weight is multiplied with and divided by again may be another number."""
+    rng = np.random.default_rng(3)
+    variate = tf.constant(rng.normal(size=500), tf.float32)
+    for rows in (37.0, 0.1, 4321.0):
+        shared = (variate, tf.constant(rows), tf.constant(3.0))
+        unmoved = (tf.zeros_like(variate), tf.constant(0.0), tf.constant(0.0))
+        following = ControlVariates(4).next_shared(shared, unmoved)
+        for before, after in zip(shared, following, strict=True):
+            np.testing.assert_array_equal(before, after)
 
 
 def test_more_institutions_than_declared_are_an_error(logistic_model, data, tmp_path):

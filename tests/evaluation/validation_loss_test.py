@@ -15,9 +15,12 @@ from tff_finance.evaluation.tuning import case_study_loss, comparison_loss
 from tff_finance.evaluation.validation_loss import ValidationLoss, validation_loss
 from tff_finance.institutions.examples import dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
+from tff_finance.records.asynchronous_config import AsynchronousConfig
 from tff_finance.records.comparison_config import ComparisonConfig
 from tff_finance.records.config import CaseStudyConfig, TrainingConfig
 from tff_finance.runtime import in_process
+from tff_finance.runtime.crew import WorkerFailedError
+from tff_finance.runtime.graph_import import NotInProcessError
 from tff_finance.tasks.risk import RISK
 from tff_finance.training.loop import TrainingDivergedError
 
@@ -137,14 +140,59 @@ def test_settings_that_make_no_sense_together_are_unusable():
         next(loss({"plateau_patience": 99, "plateau_rates": ("client",)}))
 
 
-def test_settings_under_which_training_diverges_are_unusable(monkeypatch):
-    class Diverging:
+def failing(error):
+    class Failing:
         def fit(self, institutions, *, seed):
-            raise TrainingDivergedError(f"it diverged under {seed}")
+            raise error
 
-    monkeypatch.setattr(BuiltMethods, "suiting", lambda *_: [Diverging()])
-    with pytest.raises(UnusableSettingsError, match="it diverged under 1000"):
+    return lambda *_: [Failing()]
+
+
+def test_settings_under_which_training_diverges_are_unusable(monkeypatch):
+    diverged = failing(TrainingDivergedError("it diverged"))
+    monkeypatch.setattr(BuiltMethods, "suiting", diverged)
+    with pytest.raises(UnusableSettingsError, match="it diverged"):
         next(loss_of(SOURCE.institutions)({}))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        WorkerFailedError("a worker is lost"),
+        NotInProcessError("a worker is lost"),
+        ValueError("a worker is lost"),
+        checks.RunFailedError("a worker is lost"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_says_nothing_about_the_settings_ends_the_search(monkeypatch, error):
+    """So that the trial is run again, instead of being unusable for good."""
+    monkeypatch.setattr(BuiltMethods, "suiting", failing(error))
+    with pytest.raises(type(error), match="a worker is lost"):
+        next(loss_of(SOURCE.institutions)({}))
+
+
+ON_A_CLOCK = AsynchronousConfig(
+    institution_seconds="equal(60)", outage_rate=1e-6, outage_seconds=1.0
+)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "training"),
+    [
+        ("cohort_size", 9, TRAINING),
+        ("outage_rate", 1.0, dataclasses.replace(TRAINING, asynchronous=ON_A_CLOCK)),
+        (
+            "max_simulated_seconds",
+            1.0,
+            dataclasses.replace(TRAINING, asynchronous=ON_A_CLOCK),
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_the_rows_are_unusable(setting, value, training):
+    loss = loss_of(SOURCE.institutions, training=training)
+    with pytest.raises(UnusableSettingsError, match=f"`{setting}`"):
+        next(loss({setting: value}))
 
 
 def test_institutions_that_can_not_be_made_end_the_run():

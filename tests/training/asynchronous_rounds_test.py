@@ -16,7 +16,7 @@ from tff_finance.tasks import keras_models
 from tff_finance.tasks.risk import build_risk_model
 from tff_finance.training.asynchronous_rounds import AsynchronousRounds
 from tff_finance.training.checkpoints import Checkpoints
-from tff_finance.training.loop import train
+from tff_finance.training.loop import TrainingDivergedError, train
 from tff_finance.training.outages import Outage
 from tff_finance.training.progress import StoppingRule
 from tff_finance.training.rounds import SynchronousRounds
@@ -183,6 +183,16 @@ def test_time_is_limited_by_the_clock(process, store, data):
         )
     with pytest.raises(ValueError, match="there is no simulated clock"):
         run(process, data, max_simulated_seconds=5.0)
+
+
+def test_updates_that_are_all_broken_are_divergence(process, store):
+    """Though a buffer needn't have everybody's."""
+    x = np.zeros([5, FEATURES])
+    examples = dense_examples(x, x[:, 0] > 0, institution="bank_0")
+    examples["x"][:] = np.nan
+    broken = [store.client_dataset(examples)] * 3
+    with pytest.raises(TrainingDivergedError, match="no update has counted in 4"):
+        run(process, AsynchronousRounds(store, broken, build_clock), number=4)
 
 
 def test_synchronous_rounds_have_the_time_of_the_slowest(data):

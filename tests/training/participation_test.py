@@ -280,6 +280,9 @@ def test_rounds_are_of_those_who_reported(process, model, files, data):
         moved = np.abs(weights[number + 1] - weights[number]).max()
         assert (moved > 0) == bool(of_round)
         assert (trained.curve[number].training_loss is None) == (not of_round)
+        variates = [states[number + n].client_work["shared"] for n in (0, 1)]
+        moved = any(np.any(a != b) for a, b in zip(*variates, strict=True))
+        assert moved == bool(of_round)
     assert states[-1].client_work["round"] == rounds
 
 
@@ -320,3 +323,15 @@ def test_a_cohort_of_the_broken_one_is_a_lost_round_but_all_broken_is_divergence
         assert [point.non_finite_updates for point in trained.curve] == [0, 1, 0]
         with pytest.raises(TrainingDivergedError, match="loss is not finite"):
             run(process, model, files, [broken], 3)
+
+
+def test_a_cohort_of_a_broken_and_an_empty_one_is_a_lost_round(
+    process, model, files, data
+):
+    nobody = [bank(0, rows=9, broken=True), bank(3, rows=0)]
+    with in_process.execution_context():
+        trained = run(
+            process, model, files, lambda r: nobody if r == 1 else data[1:3], 3
+        )
+    losses = [point.training_loss for point in trained.curve]
+    assert [loss is None for loss in losses] == [False, True, False]

@@ -26,7 +26,7 @@ from tff_finance.training.progress import StoppingRule
 HALVED = ReduceOnPlateau(rate="client", factor=0.5, patience=2, minimum=0.05)
 
 
-def run(losses, *rules, folder=None, kill_at=None, validate_every=1):
+def run(losses, *rules, folder=None, kill_at=None, validate_every=1, data=("data",)):
     """The rate at which each round of a counting process ran, from 0.4."""
     process = CountingProcess(losses=itertools.repeat(0.5))
     initialize = process.initialize
@@ -45,7 +45,7 @@ def run(losses, *rules, folder=None, kill_at=None, validate_every=1):
 
     trained = train(
         process,
-        ["data"],
+        data if callable(data) else list(data),
         initial_weights=START,
         seed=5,
         validate=validate,
@@ -88,6 +88,16 @@ def test_only_validated_rounds_count():
     """Validated: 3, 6, 9 and 12; patience is up at 6, then at 9."""
     recorded, _ = run([1.0] * 12, HALVED, validate_every=3)
     assert recorded == pytest.approx([0.4] * 6 + [0.2] * 3 + [0.1] * 3)
+
+
+def test_rounds_that_nobody_takes_part_in_do_not_count():
+    """Patience is up after three rounds in which somebody did: the first, two more."""
+    skipped = {1, 2, 3, 5}
+    recorded, trained = run(
+        [1.0] * 9, HALVED, data=lambda r: [] if r in skipped else ["data"]
+    )
+    assert recorded == pytest.approx([0.4] * 7 + [0.2] * 2)
+    assert [p.round - 1 for p in trained.curve if not p.counted] == sorted(skipped)
 
 
 @given(

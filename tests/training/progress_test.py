@@ -10,7 +10,7 @@ from tff_finance.training.progress import CurvePoint, Progress, StoppingRule
 losses = st.floats(min_value=0, max_value=1e6) | st.none()
 
 
-def point(number, validation_loss, training_loss=0.1 + 0.2):
+def point(number, validation_loss, training_loss=0.1 + 0.2, counted=True):
     return CurvePoint(
         round=number,
         training_loss=training_loss,
@@ -23,6 +23,7 @@ def point(number, validation_loss, training_loss=0.1 + 0.2):
         mean_staleness=None if number % 2 else number / 3,
         late_updates=None if number % 2 else number,
         lost_updates=None if number % 2 else 0,
+        counted=counted,
     )
 
 
@@ -89,6 +90,24 @@ def test_reason_to_stop(validation_losses, stopped_by):
     assert progress.stopped_by(limited, next_ends_at=7.6) == (
         stopped_by or "max_simulated_seconds"
     )
+
+
+def test_rounds_in_which_nobodys_update_counts_use_up_no_patience():
+    rule = StoppingRule(max_rounds=99, patience=2)
+    progress = progress_of([1.0, 2.0])
+    for number in range(3, 9):
+        progress.add(point(number, None, counted=False), None)
+        assert progress.stopped_by(rule) is None
+        assert not progress.to_validate
+    progress.add(point(9, None), None)
+    assert progress.to_validate
+    progress.add(point(10, None, counted=False), None)
+    assert progress.to_validate
+    again = Progress.from_arrays(progress.to_arrays())
+    assert again == progress
+    again.add(point(11, 2.0, counted=False), "weights 11")
+    assert not again.to_validate
+    assert again.stopped_by(rule) == "patience"
 
 
 def test_time_to_spend_is_positive():

@@ -112,7 +112,8 @@ class ControlVariates(LocalRule):
         after = self._whole_weight(next_weight, next_known)
         with tf.control_dependencies([declared]):
             following = tuple(
-                tf.math.divide_no_nan(before * c + summed, after)
+                # As a change, so that c is the same to the last bit if nobody moved.
+                c + tf.math.divide_no_nan(summed - (after - before) * c, after)
                 for c, summed in zip(variate, sums, strict=True)
             )
         return (*following, next_weight, next_known)

@@ -269,8 +269,9 @@ def build_client_work_process(
 
     Returns:
         Client work that broadcasts `S`. Its metrics are `loss` (NaN if no row
-        counts; missing if `sums` don't have it), `num_examples`, `num_institutions`
-        and `non_finite_updates`.
+        counts) and `loss_rows`, how many it is the mean of, each once an epoch (both
+        missing if `sums` don't have them); `num_examples`, `num_institutions` and
+        `non_finite_updates`.
     """
     state_type, weights_type, data_type = client_update.type_signature.parameter
     sums_type = client_update.type_signature.result[1]
@@ -287,6 +288,7 @@ def build_client_work_process(
         metrics: dict[str, Any] = collections.OrderedDict()
         if "loss_sum" in sums:
             metrics["loss"] = sums["loss_sum"] / sums["loss_rows"]
+            metrics["loss_rows"] = sums["loss_rows"]
         for name in ("num_examples", "num_institutions", "non_finite_updates"):
             metrics[name] = sums[name]
         return metrics

@@ -3,6 +3,7 @@
 import pathlib
 from collections.abc import Sequence
 
+from tff_finance import checks
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.evaluation.methods import Method
 from tff_finance.institutions.examples import ExampleStore
@@ -63,6 +64,7 @@ class BuiltMethods:
 
         Raises:
             ValueError: If classes are to be balanced and one has no row.
+            UnfitSettingsError: If a method can't be built with the settings.
         """
         width, number = len(encoder.feature_names), len(institutions)
         weight = 1.0
@@ -71,14 +73,17 @@ class BuiltMethods:
             weight = federated_label_counts(tables).balancing_weight
         key = (names, width, number, weight)
         if key not in self._built:
-            self._built[key] = build_methods(
-                names,
-                width,
-                self._training,
-                store=self._store,
-                num_institutions=number,
-                state_directory=self._state_directory,
-                task=self._task,
-                positive_weight=weight,
-            )
+            try:
+                self._built[key] = build_methods(
+                    names,
+                    width,
+                    self._training,
+                    store=self._store,
+                    num_institutions=number,
+                    state_directory=self._state_directory,
+                    task=self._task,
+                    positive_weight=weight,
+                )
+            except ValueError as error:
+                raise checks.UnfitSettingsError(str(error)) from error
         return self._built[key]

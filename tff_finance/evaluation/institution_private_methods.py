@@ -281,7 +281,7 @@ class BranchFedAvg:
             The last round's model, with a promise unless nothing hides anybody.
 
         Raises:
-            RunFailedError: If there are too few to hide in, if an institution has
+            UnfitSettingsError: If there are too few to hide in, if an institution has
                 fewer rows than branches, or if noise can't be calibrated.
         """
         config = self.suite.training.institution_privacy
@@ -292,7 +292,7 @@ class BranchFedAvg:
             plan = self._plan(len(branches))
             learner = self._learner(plan)
         except ValueError as error:
-            raise checks.RunFailedError(f"{self.name}: {error}") from error
+            raise checks.UnfitSettingsError(f"{self.name}: {error}") from error
         cohorts = plan.cohorts(seed)
         learner = dataclasses.replace(
             learner,

@@ -464,6 +464,6 @@ def curve_rows(
 ) -> tuple[CurveRow, ...]:
     """A training's curve as rows of a record."""
     return tuple(
-        CurveRow(seed=seed, method=method, model=model, **dataclasses.asdict(point))
+        CurveRow(seed=seed, method=method, model=model, **point.to_mapping())
         for point in trained.curve
     )

@@ -110,15 +110,15 @@ class FedAvgDpSgd:
             The last round's model, with a promise for each institution.
 
         Raises:
-            RunFailedError: If noise can't be calibrated, or if an institution's budget
-                bears no round.
+            UnfitSettingsError: If noise can't be calibrated, or if an institution's
+                budget bears no round.
         """
         ledgers = {i.institution: self._ledger(i) for i in institutions}
         try:
             noise = {name: self._noise_of(ledgers[name]) for name in ledgers}
             learner = self._learner_for(ledgers, noise)
         except ValueError as error:
-            raise checks.RunFailedError(f"{self.name}: {error}") from error
+            raise checks.UnfitSettingsError(f"{self.name}: {error}") from error
         federated = Federated(name=self.name, learner=learner)
         trained = federated.train(institutions, seed=seed, folder=folder)
         fitted = federated.fitted(trained, institutions, seed=seed)

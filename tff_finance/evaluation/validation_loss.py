@@ -22,6 +22,7 @@ from tff_finance.preprocessing.encoder import Encoder
 from tff_finance.records.config import StudyConfig
 from tff_finance.records.training_settings import with_settings
 from tff_finance.tasks.task import Task
+from tff_finance.training.loop import TrainingDivergedError
 
 Context = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -75,7 +76,9 @@ class ValidationLoss:
         Raises:
             UnusableSettingsError: If the settings make no sense together, or if
                 training diverges.
-            RunFailedError: If a seed's institutions can't be made.
+            RunFailedError: If a seed's institutions can't be made, or if whatever
+                else ends training, such as a worker that is lost: that says nothing
+                about the settings, and the trial is run again.
         """
         try:
             config = with_settings(self._config, settings)
@@ -96,12 +99,10 @@ class ValidationLoss:
             for seed in config.seeds:
                 encoder, examples = self._examples(seed)
                 try:
-                    config.check_suits_institutions(
-                        {i.institution: len(i.train["y"]) for i in examples}
-                    )
+                    _check_institutions(config, examples)
                     (method,) = methods.suiting(config.methods, encoder, examples)
                     fitted = method.fit(examples, seed=seed)
-                except (checks.RunFailedError, ValueError) as error:
+                except (TrainingDivergedError, checks.UnfitSettingsError) as error:
                     raise UnusableSettingsError(str(error)) from error
                 yield validation_loss(fitted.scorers, examples)
 
@@ -123,6 +124,18 @@ class ValidationLoss:
             self._report_progress(f"seed {seed}: {rows}")
             self._encoded[seed] = encoder, examples
         return self._encoded[seed]
+
+
+def _check_institutions(
+    config: StudyConfig, institutions: Sequence[TrainingExamples]
+) -> None:
+    """Refuses what was tried for so many institutions, or for these."""
+    try:
+        config.check_suits_institutions(
+            {i.institution: len(i.train["y"]) for i in institutions}
+        )
+    except ValueError as error:
+        raise checks.UnfitSettingsError(str(error)) from error
 
 
 def validation_loss(

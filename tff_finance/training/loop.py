@@ -5,9 +5,10 @@ import dataclasses
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 import tqdm
@@ -15,6 +16,7 @@ import tqdm
 from tff_finance import checks
 from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.metrics.validation import ValidationResult
+from tff_finance.training import round_metrics
 from tff_finance.training.begun_rounds import BegunRounds
 from tff_finance.training.checkpoints import Checkpoints
 from tff_finance.training.cohorts import ClientDataOfRound
@@ -59,7 +61,7 @@ class Trained:
 
 
 class TrainingDivergedError(checks.RunFailedError):
-    """Training produced a loss that is not finite."""
+    """Training produced a loss, or nothing but updates, that are not finite."""
 
 
 def train(
@@ -87,7 +89,8 @@ def train(
         client_data: One dataset per institution, the same in every round; or the
             datasets of a round by its number, as `cohorts.cohort_data` gives them;
             or rounds on a simulated clock. A round may have no data: then nothing
-            but its number moves.
+            but its number moves. A round in which nobody's update counts uses up no
+            patience, and is validated only if the model moved since the last time.
         initial_weights: Where training begins.
         seed: Orders the batches.
         validate: Judges global weights on validation rows.
@@ -108,9 +111,11 @@ def train(
         begun rounds are limited.
 
     Raises:
-        TrainingDivergedError: If a loss is not finite, unless `stopping` ends with it.
-        RunFailedError: If time is limited so that no round ends in time, or if a
-            budget was spent on rounds that were interrupted.
+        TrainingDivergedError: If a loss is not finite, or if no update is in as many
+            rounds running as patience has, or in all, unless `stopping` ends with it.
+        UnfitSettingsError: If time is limited so that no round ends in time.
+        RunFailedError: If a budget was spent on rounds that were interrupted, or if
+            no round had as many institutions as it needs.
         CheckpointError: If a checkpoint can't be written or read, or isn't one
             of this run.
         ReleaseError: If metrics can't be released.
@@ -163,25 +168,24 @@ def train(
             data = rounds.client_data(
                 progress.round, lambda: process.get_model_weights(progress.state)
             )
-            output = process.next(progress.state, data)
+            before = progress.state
+            output = process.next(before, data)
             progress.state = output.state
+            found = round_metrics.read(
+                output.metrics, clients=len(data), sampled=rounds.sampled
+            )
             weights = validation = None
-            if stopping.validates(number):
+            if stopping.validates(number) and (
+                found.counted or progress.to_validate or _moved(process, before, output)
+            ):
                 weights = process.get_model_weights(output.state)
                 validation = validate(weights)
             point = _curve_point(
-                number,
-                output.metrics,
-                validation,
-                rates,
-                training_loss=_training_loss(
-                    output.metrics, data, sampled=rounds.sampled
-                ),
-                timing=timing,
+                number, found, validation=validation, rates=rates, timing=timing
             )
-            if not _is_finite(point):
+            if diverges := _divergence(progress, point, stopping):
                 # Nothing of this round is kept, so that a resumed run ends here too.
-                stopped_by = _diverged(point, stopping, label)
+                stopped_by = _diverged(diverges, stopping, label)
                 break
             progress.add(point, weights)
             progress.state = rates.after(point, progress.state)
@@ -196,6 +200,7 @@ def train(
                 releases.finish()
                 keeper.save(progress)
         releases.finish()
+        stopped_by = _end(stopped_by, progress, stopping, label)
         if stopped_by != _DIVERGED:
             keeper.finish(progress)
     kept, weights = _kept(process, progress, stopping, label)
@@ -217,6 +222,20 @@ def _initial_state(
     hparams = process.get_hparams(state)
     hparams["client_work"]["seed"] = seed
     return process.set_hparams(state, hparams)
+
+
+def _moved(
+    process: tff.learning.templates.LearningProcess,
+    before: Any,
+    output: tff.learning.templates.LearningProcessOutput,
+) -> bool:
+    """Whether a round moved the model: noise does so without any update."""
+    states = (before, output.state)
+    pairs = zip(
+        *(tf.nest.flatten(process.get_model_weights(state)) for state in states),
+        strict=True,
+    )
+    return not all(np.array_equal(old, new) for old, new in pairs)
 
 
 def _kept(
@@ -244,7 +263,7 @@ def _check_time(stopping: StoppingRule, first: RoundTiming) -> None:
             "simulated clock: leave out `max_simulated_seconds`."
         )
     if not stopping.allows(ends_at):
-        raise checks.RunFailedError(
+        raise checks.UnfitSettingsError(
             f"`max_simulated_seconds` must leave time for a round: the first ends "
             f"after {ends_at:g} s, got {limit:g}."
         )
@@ -252,71 +271,72 @@ def _check_time(stopping: StoppingRule, first: RoundTiming) -> None:
 
 def _curve_point(
     number: int,
-    metrics: Any,
+    found: round_metrics.RoundMetrics,
+    *,
     validation: ValidationResult | None,
     rates: LearningRates,
-    *,
-    training_loss: float | None,
     timing: RoundTiming,
 ) -> CurvePoint:
-    work, aggregator = metrics.get("client_work", metrics), metrics.get("aggregator")
-    rejected = 0
-    if isinstance(aggregator, Mapping):
-        rejected = int(aggregator.get("rejected_updates", 0))
     return CurvePoint(
         round=number,
-        training_loss=training_loss,
         validation_loss=validation.loss if validation else None,
         validation_accuracy=validation.accuracy if validation else None,
-        non_finite_updates=int(work.get("non_finite_updates", 0)),
         client_learning_rate=rates.of("client"),
         server_learning_rate=rates.of("server"),
         validation_auc=validation.auc if validation else None,
-        rejected_updates=rejected,
+        **dataclasses.asdict(found),
         **dataclasses.asdict(timing),
     )
 
 
-def _training_loss(metrics: Any, data: Sequence[Any], *, sampled: bool) -> float | None:
-    """The round's loss; None if private, or no update of a sampled cohort counts.
-
-    Where all institutions take part, that nobody's update is finite means that
-    training diverges; a cohort may consist of the one that is broken.
-
-    Returns:
-        The mean over rows, in nats.
-    """
-    work = metrics.get("client_work", metrics)
-    if "loss" not in work:
-        return None
-    if sampled:
-        broken = work.get("non_finite_updates", 0)
-        nobody = broken == work.get("num_institutions", len(data))
-        if not data or nobody or not work.get("num_examples", 1):
-            return None
-    return float(work["loss"])
-
-
-def _is_finite(point: CurvePoint) -> bool:
+def _divergence(
+    progress: Progress, point: CurvePoint, stopping: StoppingRule
+) -> str | None:
+    """Why training has diverged with the newest round; None if it hasn't."""
     losses = (point.training_loss, point.validation_loss)
-    return all(loss is None or math.isfinite(loss) for loss in losses)
+    if not all(loss is None or math.isfinite(loss) for loss in losses):
+        return (
+            f"loss is not finite after round {point.round} (training "
+            f"{point.training_loss}, validation {point.validation_loss})"
+        )
+    broken = progress.broken_rounds(point)
+    if stopping.patience is not None and broken >= stopping.patience:
+        return (
+            f"no update was finite in {broken} rounds running, up to round "
+            f"{point.round}"
+        )
+    return None
 
 
-def _diverged(point: CurvePoint, stopping: StoppingRule, label: str) -> str:
+def _diverged(reason: str, stopping: StoppingRule, label: str) -> str:
     """Why training stops; an error if that is no end that was asked for."""
     if stopping.ends_at_divergence:
         return _DIVERGED
-    raise TrainingDivergedError(
-        f"{label}: loss is not finite after round {point.round} (training "
-        f"{point.training_loss}, validation {point.validation_loss}): use a "
-        "smaller learning rate."
-    )
+    raise TrainingDivergedError(f"{label}: {reason}: use a smaller learning rate.")
+
+
+def _end(
+    stopped_by: str, progress: Progress, stopping: StoppingRule, label: str
+) -> str:
+    """Why training ended, unless its outcome would be the initial model."""
+    if progress.has_counted or stopped_by == _DIVERGED:
+        return stopped_by
+    rounds = progress.round
+    if progress.has_lost_updates:
+        reason = f"no update has counted in {rounds} rounds"
+        return _diverged(reason, stopping, label)
+    if rounds and stopping.patience is not None:
+        raise checks.UnfitSettingsError(
+            f"{label}: none of {rounds} rounds had as many institutions as it needs: "
+            "ask for more of them, or for a smaller `min_cohort`."
+        )
+    return stopped_by
 
 
 def _released(point: CurvePoint) -> collections.OrderedDict[str, float]:
     """What is known of a round, by name; the round itself is the key."""
     return collections.OrderedDict(
         (name, value)
-        for name, value in dataclasses.asdict(point).items()
+        for name, value in point.to_mapping().items()
         if name != "round" and value is not None
     )

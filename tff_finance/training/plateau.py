@@ -33,8 +33,9 @@ class ReduceOnPlateau:
     Attributes:
         rate: "client" or "server".
         factor: What the rate is multiplied by, between 0 and 1.
-        patience: Rounds without a better validation loss, since the best round or
-            the last reduction. Of rounds that aren't validated nothing is known.
+        patience: Rounds in which an update counted without a better validation loss,
+            since the best round or the last reduction. Of rounds that aren't validated
+            nothing is known.
         minimum: The rate is never reduced below it.
     """
 
@@ -99,6 +100,7 @@ class LearningRates:
         """
         self._process = process
         self._watches = [_Watch(rule) for rule in rules]
+        self._counted = 0  # rounds in which an update did
         self._rates = _read(process.get_hparams(state))
         for name in (rule.rate for rule in rules):
             if name not in self._rates:
@@ -136,12 +138,13 @@ class LearningRates:
         return state
 
     def _due(self, point: CurvePoint) -> list[ReduceOnPlateau]:
+        self._counted += point.counted
         if point.validation_loss is None:
             return []
         return [
             watch.rule
             for watch in self._watches
-            if watch.is_due(point.round, point.validation_loss)
+            if watch.is_due(self._counted, point.validation_loss)
         ]
 
 

@@ -33,6 +33,8 @@ class CurvePoint:
         mean_staleness: Of the round's updates, in rounds.
         late_updates: Updates dropped since the last round, being too stale.
         lost_updates: Local rounds that outages broke off since then.
+        counted: Whether anybody's update did. If not, nothing was learnt in the round:
+            it uses up no patience, and isn't validated unless the model moved.
     """
 
     round: int
@@ -48,6 +50,13 @@ class CurvePoint:
     mean_staleness: float | None = None
     late_updates: int | None = None
     lost_updates: int | None = None
+    counted: bool = True
+
+    def to_mapping(self) -> dict[str, Any]:
+        """What is told of the round, by name: nobody's counting shows in the loss."""
+        values = dataclasses.asdict(self)
+        del values["counted"]
+        return values
 
 
 _COLUMNS = len(dataclasses.fields(CurvePoint))
@@ -59,8 +68,9 @@ class StoppingRule:
 
     Attributes:
         max_rounds: Most rounds.
-        patience: Rounds without a better validation loss; None if validation is shown
-            only: all rounds are run, and the last one's weights are kept.
+        patience: Rounds in which an update counted without a better validation loss;
+            None if validation is shown only: all rounds are run, and the last one's
+            weights are kept.
         validate_every: Rounds between two validations.
         ends_at_divergence: Whether a loss that isn't finite ends training, with the
             best weights before it, instead of being an error.
@@ -127,6 +137,45 @@ class Progress:
         """Rounds done."""
         return len(self.curve)
 
+    @property
+    def to_validate(self) -> bool:
+        """Whether an update has counted since the last validation."""
+        for point in reversed(self.curve):
+            if point.validation_loss is not None:
+                return False
+            if point.counted:
+                return True
+        return False
+
+    @property
+    def has_counted(self) -> bool:
+        """Whether any update has."""
+        return any(point.counted for point in self.curve)
+
+    @property
+    def has_lost_updates(self) -> bool:
+        """Whether there was a round whose updates were all left out."""
+        return any(
+            not point.counted and point.non_finite_updates + point.rejected_updates
+            for point in self.curve
+        )
+
+    def broken_rounds(self, point: CurvePoint) -> int:
+        """How many rounds running had updates none of which was finite.
+
+        Args:
+            point: The newest round. Rounds that nobody took part in are passed over.
+
+        Returns:
+            The number; 0 if an update counted in the newest.
+        """
+        broken = 0
+        for one in (point, *reversed(self.curve)):
+            if one.counted:
+                break
+            broken += one.non_finite_updates > 0
+        return broken
+
     def add(self, point: CurvePoint, weights: ModelWeights | None) -> None:
         """Adds a round, with its weights if they were validated."""
         self.curve.append(point)
@@ -157,8 +206,8 @@ class Progress:
         """
         validated = self.curve and self.curve[-1].validation_loss is not None
         if validated and stopping.patience is not None:
-            best_round = self.best.round if self.best else 0
-            if self.round - best_round >= stopping.patience:
+            since = self.curve[self.best.round if self.best else 0 :]
+            if sum(point.counted for point in since) >= stopping.patience:
                 return "patience"
         if self.round >= stopping.max_rounds:
             return "fixed_rounds" if stopping.patience is None else "max_rounds"
@@ -209,7 +258,9 @@ class Progress:
             kept_rounds=kept_rounds,
         )
         for number, loss, validation_loss, accuracy, *others in curve.tolist():
-            non_finite, client_rate, server_rate, rejected, auc, *timing = others
+            non_finite, client_rate, server_rate, rejected, auc, *timing, counted = (
+                others
+            )
             ends_at, staleness, late, lost = map(_none_if_nan, timing)
             point = CurvePoint(
                 round=int(number),
@@ -225,6 +276,7 @@ class Progress:
                 mean_staleness=staleness,
                 late_updates=None if late is None else int(late),
                 lost_updates=None if lost is None else int(lost),
+                counted=bool(counted),
             )
             validated = point.validation_loss is not None
             progress.add(point, best_weights if validated else None)

@@ -32,8 +32,8 @@ def sites(config: AsynchronousConfig, names: Sequence[str], seed: int) -> list[S
         A site for each, in order.
 
     Raises:
-        RunFailedError: If the file that times are from lacks an institution, or if
-            outages are so frequent that a round is hardly ever finished.
+        UnfitSettingsError: If the file that times are from lacks an institution, or
+            if outages are so frequent that a round is hardly ever finished.
     """
     return [
         _site(config, times, [seed, _OUTAGES, number])
@@ -47,7 +47,7 @@ def _times(
     if config.institution_seconds == FROM_FILE:
         known = {times.institution: times for times in config.institutions}
         if missing := [name for name in names if name not in known]:
-            raise checks.RunFailedError(
+            raise checks.UnfitSettingsError(
                 f"The file of --institution_seconds has no times of {missing}; it has "
                 f"those of {sorted(known)}."
             )
@@ -70,7 +70,7 @@ def _site(
 ) -> Site:
     expected = config.outage_rate * times.round_seconds
     if expected > _MOST_OUTAGES:
-        raise checks.RunFailedError(
+        raise checks.UnfitSettingsError(
             f"`outage_rate` of {config.outage_rate:g} gives {times.institution} "
             f"{expected:g} outages in a round of {times.round_seconds:g} s: it would "
             f"hardly ever finish one. At most {_MOST_OUTAGES:g} are allowed."
