@@ -129,13 +129,21 @@ def test_too_many_branches_are_refused(institutions):
         method.fit(institutions, seed=6)
 
 
-def test_a_repeated_round_costs_once_more(institutions):
-    [method] = build("dp_fed_avg_distributed")
-    plan = method._plan(120)
-    planned, repeated = (plan.mechanism(2.0, n) for n in (plan.rounds, plan.rounds + 1))
-    assert (planned.releases, repeated.releases) == (2, 3)
-    [poisson] = build("dp_fed_avg")
-    assert poisson._plan(120).mechanism(2.0, 5).steps == 5
+def test_a_repeated_round_costs_once_more():
+    def plan(name):
+        return PLANS[name](config=CONFIG, population=120, coordinates=9)
+
+    whole, repeated = [*range(8)], [0, 1, 1, 2, 3, 4, 5, 6, 7]
+    shares = plan("dp_fed_avg_distributed")  # of 2 passes of 4 rounds
+    assert shares.releases(whole) == shares.most_releases == 2
+    assert shares.releases(repeated) == 3
+    assert shares.mechanism(2.0, 3).releases == 3
+    coins = plan("dp_fed_avg")
+    assert coins.releases(repeated) == 9
+    assert coins.mechanism(2.0, 9).steps == 9
+    # A tree's round has the noise that it had, and all rounds are paid for.
+    trees = plan("dp_ftrl")
+    assert trees.releases(repeated) == trees.most_releases == 8
 
 
 def test_coins_have_a_secret_of_their_own():

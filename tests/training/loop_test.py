@@ -24,7 +24,7 @@ from tff_finance.tasks.risk import build_risk_model
 from tff_finance.training.begun_rounds import BegunRounds
 from tff_finance.training.checkpoints import CheckpointError, Checkpoints
 from tff_finance.training.loop import TrainingDivergedError, train
-from tff_finance.training.progress import StoppingRule
+from tff_finance.training.progress import StoppingRule, releases_of_passes
 
 START = 100
 EVER_THE_SAME = itertools.repeat(0.5)
@@ -471,8 +471,62 @@ def test_a_round_that_is_run_again_is_released_again(tmp_path, limit):
     )
     assert trained.rounds == (5 if limit is None else 4)
     assert trained.weights == START + trained.rounds
-    assert trained.releases == trained.rounds + 1
+    assert trained.releases == trained.begun == trained.rounds + 1
     assert trained.stopped_by == ("fixed_rounds" if limit is None else "budget")
+
+
+def test_a_repeated_round_costs_its_units_a_pass(tmp_path):
+    """Passes of 2 rounds; round 1 of pass 1 is repeated: the last pass is left out."""
+    stopping = StoppingRule(
+        max_rounds=6,
+        patience=None,
+        max_releases=3,
+        count_releases=lambda begun: releases_of_passes(begun, rounds_per_pass=2),
+    )
+    options = {"losses": [3.0] * 6, "stopping": stopping}
+    count = tmp_path / "count" / "global"
+    with pytest.raises(KilledError):
+        resumable(
+            tmp_path / "state", kill_at=1, begun_rounds=BegunRounds(count), **options
+        )
+    trained, _ = resumable(
+        tmp_path / "state", begun_rounds=BegunRounds(count), **options
+    )
+    assert (trained.rounds, trained.begun, trained.releases) == (4, 5, 3)
+    assert trained.stopped_by == "budget"
+
+
+@pytest.mark.parametrize(
+    ("begun", "releases"),
+    [
+        ([], 0),
+        ([0, 1, 2], 1),
+        ([0, 1, 2, 3], 2),
+        ([0, 1, 1, 2], 2),
+        # Units of rounds 0 and 1 are others: none is in three sums of the pass.
+        ([0, 0, 1, 1, 2], 2),
+        ([0, 1, 2, 3, 4, 4, 4, 5], 4),
+    ],
+)
+def test_releases_of_passes_are_those_of_the_unit_with_most(begun, releases):
+    assert releases_of_passes(begun, rounds_per_pass=3) == releases
+
+
+def test_a_line_that_a_kill_cut_off_spoils_no_other(tmp_path):
+    path = tmp_path / "begun"
+    BegunRounds(path).begin(0)
+    with path.open("ab") as stream:
+        stream.write(b"\n1")  # of "\n12"
+    begun = BegunRounds(path)
+    begun.begin(12)
+    assert list(begun.numbers) == list(BegunRounds(path).numbers) == [0, 1, 12]
+
+
+def test_rounds_whose_file_was_lost_are_added(tmp_path):
+    begun = BegunRounds(tmp_path / "begun")
+    begun.at_least(2)
+    begun.at_least(3)
+    assert list(begun.numbers) == [0, 1, 2]
 
 
 def test_a_round_that_can_not_be_counted_does_not_begin(tmp_path):
@@ -480,7 +534,7 @@ def test_a_round_that_can_not_be_counted_does_not_begin(tmp_path):
     begun = BegunRounds(tmp_path / "file" / "global")
     with pytest.raises(CheckpointError, match=r"can't count rounds in .*global"):
         resumable(tmp_path / "state", [3.0], begun_rounds=begun)
-    assert begun.count == 0
+    assert not begun.numbers
 
 
 def test_a_finished_run_is_not_run_again(tmp_path):

@@ -52,7 +52,7 @@ from tff_finance.training.cohorts import (
 )
 from tff_finance.training.folder import TrainingFolder
 from tff_finance.training.loop import Trained
-from tff_finance.training.progress import StoppingRule
+from tff_finance.training.progress import StoppingRule, releases_of_passes
 from tff_finance.training.rounds import UntimedRounds
 
 TRAFFIC_OF_COHORTS = "type signature, cohorts of the expected size"
@@ -101,8 +101,12 @@ class Plan:
 
     @property
     def most_releases(self) -> int:
-        """Rounds that may be begun, repeated ones included."""
+        """Releases of a client that noise is calibrated for."""
         return self.rounds
+
+    def releases(self, begun: Sequence[int]) -> int:
+        """Releases that a client is in, of rounds as `CountReleases` takes them."""
+        return len(begun)
 
     @property
     def least_honest(self) -> int | None:
@@ -118,7 +122,7 @@ class Plan:
         raise NotImplementedError
 
     def mechanism(self, noise_multiplier: float, releases: int) -> Mechanism:
-        """Of so many rounds begun, those included that were repeated."""
+        """Of so many releases."""
         raise NotImplementedError
 
 
@@ -184,8 +188,12 @@ class PassesOfTrees(Plan):
         """A tree that begins anew with each pass."""
         return self._trees(noise_multiplier)
 
+    def releases(self, begun: Sequence[int]) -> int:
+        """A round that is repeated has the noise and the updates that it had."""
+        return len({*begun})
+
     def mechanism(self, noise_multiplier: float, releases: int) -> Mechanism:
-        """Of all rounds; one that is repeated has the noise that it had."""
+        """Of all rounds, whose trees are drawn as a whole."""
         del releases
         return self._trees(noise_multiplier).mechanism(rounds=self.rounds)
 
@@ -212,11 +220,20 @@ class PassesOfShares(PassesOfTrees):
         """Shares of which `honest_share` make the noise."""
         return self._shares(noise_multiplier)
 
+    @property
+    def most_releases(self) -> int:
+        """One in each pass."""
+        return self.config.passes
+
+    def releases(self, begun: Sequence[int]) -> int:
+        """One in each pass, and one more for a round that was repeated."""
+        per_pass = self.population // self.cohort
+        return releases_of_passes(begun, rounds_per_pass=per_pass)
+
     def mechanism(self, noise_multiplier: float, releases: int) -> Mechanism:
-        """One release for each pass, and one for each round that was repeated."""
+        """Of so many sums that a client is in."""
         return self._shares(noise_multiplier).mechanism(
-            coordinates=self.coordinates,
-            releases=self.config.passes + max(0, releases - self.rounds),
+            coordinates=self.coordinates, releases=releases
         )
 
     def _shares(self, noise_multiplier: float) -> DistributedNoise:
@@ -310,7 +327,7 @@ class BranchFedAvg:
             scorers={GLOBAL: learner.scorer(trained.weights)},
             curves=curve_rows(trained, seed, self.name, GLOBAL),
             runs=(self._run(learner, plan, trained, len(institutions), seed),),
-            promises=(self._promise(plan, trained.releases),) if self.plan else (),
+            promises=(self._promise(plan, trained),) if self.plan else (),
         )
 
     def _run(
@@ -364,6 +381,7 @@ class BranchFedAvg:
                 max_rounds=plan.rounds,
                 patience=None,
                 max_releases=plan.most_releases if self.plan else None,
+                count_releases=plan.releases,
             )
             self._learners[plan.population] = self.suite.learner(
                 process, stopping, rates=()
@@ -373,7 +391,7 @@ class BranchFedAvg:
     def _calibrated(self, plan: Plan) -> float:
         ledger = self._ledger(plan)
         return accounting.noise_multiplier(
-            lambda noise: plan.mechanism(noise, plan.rounds),
+            lambda noise: plan.mechanism(noise, plan.most_releases),
             neighbouring=plan.relation,
             epsilon=plan.config.target_epsilon,
             delta=ledger.target_delta,
@@ -389,9 +407,9 @@ class BranchFedAvg:
             entries=(_ROUND_METRICS, VALIDATION_SHOWN),
         )
 
-    def _promise(self, plan: Plan, releases: int) -> Promise:
+    def _promise(self, plan: Plan, trained: Trained) -> Promise:
         noise = self._noise[plan.population]
-        mechanism = plan.mechanism(noise, releases)
+        mechanism = plan.mechanism(noise, trained.releases)
         adapts = issubclass(type(plan), PoissonAdaptive)
         return Promise(
             model=GLOBAL,
@@ -399,7 +417,7 @@ class BranchFedAvg:
             ledger=self._ledger(plan).with_release("training", "updates", mechanism),
             against=plan.against,
             sampling_probability=plan.cohort / plan.population,
-            steps=releases,
+            steps=trained.begun,
             l2_clip_norm=None if adapts else plan.config.l2_clip_norm,
             target_epsilon=plan.config.target_epsilon,
             least_honest=plan.least_honest,

@@ -1,4 +1,4 @@
-"""Counts rounds as they begin, those of killed processes included.
+"""Remembers rounds as they begin, those of killed processes included.
 
 A round that is repeated after an interruption was released twice: the server saw both
 updates, though only one of them counts for the model. Privacy accounting counts both.
@@ -6,34 +6,39 @@ updates, though only one of them counts for the model. Privacy accounting counts
 
 import os
 import pathlib
+from collections.abc import Sequence
 
 from tff_finance.training.checkpoints import CheckpointError
 
 
 class BegunRounds:
-    """A count that is on disk before the round that it counts begins."""
+    """Numbers that are on disk before the round that they name begins."""
 
     def __init__(self, path: pathlib.Path | None = None) -> None:
         """Goes on where an earlier process ended.
 
         Args:
-            path: A file with one byte for each round; None counts in this process
+            path: A file with a line for each round; None remembers in this process
                 only.
         """
         self._path = path
-        self._count = path.stat().st_size if path and path.exists() else 0
+        text = path.read_text("ascii") if path and path.exists() else ""
+        self._numbers = [int(line) for line in text.split()]
 
     @property
-    def count(self) -> int:
-        """Rounds begun so far."""
-        return self._count
+    def numbers(self) -> Sequence[int]:
+        """Of the rounds begun so far, from 0, each as often as it was begun."""
+        return self._numbers
 
     def at_least(self, rounds: int) -> None:
-        """Counts rounds that are known to be done, should their count be lost."""
-        self._count = max(self._count, rounds)
+        """Adds rounds that are known to be done, should the file be lost."""
+        self._numbers += sorted({*range(rounds)} - {*self._numbers})
 
-    def begin(self) -> None:
-        """Counts the round that is about to begin.
+    def begin(self, number: int) -> None:
+        """Remembers the round that is about to begin.
+
+        Args:
+            number: Of the round, from 0.
 
         Raises:
             CheckpointError: If it can't be written: the round must not begin.
@@ -42,7 +47,8 @@ class BegunRounds:
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 with self._path.open("ab") as stream:
-                    stream.write(b".")
+                    # A line that a kill cut off isn't taken together with the next.
+                    stream.write(f"\n{number}".encode("ascii"))
                     stream.flush()
                     os.fsync(stream.fileno())
             except OSError as error:
@@ -50,4 +56,4 @@ class BegunRounds:
                     f"can't count rounds in {self._path}: {error.strerror or error}. A "
                     "private round that isn't counted must not begin."
                 ) from error
-        self._count += 1
+        self._numbers.append(number)

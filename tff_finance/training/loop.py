@@ -45,7 +45,8 @@ class Trained:
             validation was shown only.
         best_round: That round, counted from 1.
         rounds: Rounds run.
-        releases: Rounds begun, those included that a killed process left unsaved.
+        begun: Rounds begun, those included that a killed process left unsaved.
+        releases: What these count as, by `stopping.count_releases`.
         stopped_by: As `Progress.stopped_by` says.
         curve: One point per round.
         seconds: Wall time; of a resumed run, with that before its checkpoint.
@@ -54,6 +55,7 @@ class Trained:
     weights: ModelWeights
     best_round: int
     rounds: int
+    begun: int
     releases: int
     stopped_by: str
     curve: tuple[CurvePoint, ...]
@@ -102,8 +104,8 @@ def train(
             brought to the round that training begins or goes on with. Only one
             run at a time may use them.
         release_managers: Take the losses of each round, the key being the round.
-        begun_rounds: Counts what `stopping.max_releases` limits. Without it, rounds
-            that a killed process left unsaved aren't known of.
+        begun_rounds: Remembers what `stopping.count_releases` counts. Without it,
+            rounds that a killed process left unsaved aren't known of.
 
     Returns:
         The best weights and the curve: the same, whether or not a process that
@@ -158,13 +160,13 @@ def train(
         while not (
             stopped_by := progress.stopped_by(
                 stopping,
-                releases=begun.count,
+                begun=begun.numbers,
                 next_ends_at=rounds.timing(progress.round).simulated_seconds,
             )
         ):
             number = progress.round + 1
             timing = rounds.timing(progress.round)
-            begun.begin()
+            begun.begin(progress.round)
             data = rounds.client_data(
                 progress.round, lambda: process.get_model_weights(progress.state)
             )
@@ -208,7 +210,8 @@ def train(
         weights=weights,
         best_round=kept,
         rounds=progress.round,
-        releases=begun.count,
+        begun=len(begun.numbers),
+        releases=stopping.count_releases(begun.numbers),
         stopped_by=stopped_by,
         curve=tuple(progress.curve),
         seconds=progress.seconds,

@@ -1,7 +1,9 @@
 """How far a training run is: all that its rounds to come and its outcome depend on."""
 
+import collections
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +64,28 @@ class CurvePoint:
 _COLUMNS = len(dataclasses.fields(CurvePoint))
 
 
+CountReleases = Callable[[Sequence[int]], int]
+"""From the numbers of all rounds begun, from 0, each as often as it was begun, to the
+releases that they are together for a unit that is protected."""
+
+
+def releases_of_passes(begun: Sequence[int], *, rounds_per_pass: int) -> int:
+    """Releases at most that a unit is in which has one turn in each pass.
+
+    Args:
+        begun: As for `CountReleases`.
+        rounds_per_pass: Of which each unit is in one.
+
+    Returns:
+        The sum over passes of how often the pass's most repeated round was begun.
+    """
+    most: dict[int, int] = {}
+    for number, times in collections.Counter(begun).items():
+        number_of_pass = number // rounds_per_pass
+        most[number_of_pass] = max(times, most.get(number_of_pass, 0))
+    return sum(most.values())
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StoppingRule:
     """When training ends.
@@ -76,8 +100,9 @@ class StoppingRule:
             best weights before it, instead of being an error.
         max_simulated_seconds: No round that would end later is run; None for no
             limit. Needs a simulated clock.
-        max_releases: Most rounds that may be begun, repeated ones included, of which
-            each costs privacy; None for any number.
+        max_releases: Most that rounds begun may count as, repeated ones included,
+            since they cost privacy; None for any number.
+        count_releases: What they count as; each as one unless given.
     """
 
     max_rounds: int
@@ -86,6 +111,7 @@ class StoppingRule:
     ends_at_divergence: bool = False
     max_simulated_seconds: float | None = None
     max_releases: int | None = None
+    count_releases: CountReleases = len
 
     def __post_init__(self) -> None:
         """Refuses numbers below 1."""
@@ -101,6 +127,11 @@ class StoppingRule:
         """Whether a round may end at a time on the clock."""
         limit = self.max_simulated_seconds
         return limit is None or simulated_seconds is None or simulated_seconds <= limit
+
+    def bears(self, number: int, begun: Sequence[int]) -> bool:
+        """Whether a round may be begun after others, as far as they cost privacy."""
+        most = self.max_releases
+        return most is None or self.count_releases([*begun, number]) <= most
 
     def validates(self, round_number: int) -> bool:
         """Whether a round is validated: every so many, and the last."""
@@ -188,14 +219,14 @@ class Progress:
         self,
         stopping: StoppingRule,
         *,
-        releases: int = 0,
+        begun: Sequence[int] = (),
         next_ends_at: float | None = None,
     ) -> str | None:
         """Why training is over; None if it isn't.
 
         Args:
             stopping: The rule.
-            releases: Rounds begun so far, repeated ones included.
+            begun: Numbers of the rounds begun so far, as `CountReleases` takes them.
             next_ends_at: Simulated seconds of the next round's end; None if there
                 is no clock.
 
@@ -211,8 +242,7 @@ class Progress:
                 return "patience"
         if self.round >= stopping.max_rounds:
             return "fixed_rounds" if stopping.patience is None else "max_rounds"
-        most = stopping.max_releases
-        if most is not None and releases >= most:
+        if not stopping.bears(self.round, begun):
             return "budget"
         return None if stopping.allows(next_ends_at) else "max_simulated_seconds"
 
