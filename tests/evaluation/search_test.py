@@ -152,7 +152,7 @@ def test_pruned_trials_are_worse_than_most_and_never_best():
 
 def losses_by_luck(settings):
     """Three repetitions, whose order matters for what is known after each."""
-    luck = np.random.default_rng(settings["batch_size"]).normal(scale=0.5, size=3)
+    luck = np.random.default_rng(settings["batch_size"]).normal(scale=2.0, size=3)
     yield from next(losses_of(settings)) + luck
 
 

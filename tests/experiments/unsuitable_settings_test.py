@@ -76,7 +76,7 @@ def test_what_banks_with_tables_cannot_satisfy(tmp_path, tables, arguments, text
         (
             "bank_case_study",
             ["--methods=fed_avg_secure", "--secure_largest_weight=1e3"],
-            MORE_ROWS.format(10000, "a"),
+            MORE_ROWS.format(4000, "a"),
         ),
         (
             "compare_multi_task",

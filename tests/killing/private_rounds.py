@@ -1,6 +1,6 @@
 """Rounds of the private job: how many are planned, and who saw them begin."""
 
-ROUNDS = {"fed_avg_dp_sgd": 60, "dp_ftrl": 60}
+ROUNDS = {"fed_avg_dp_sgd": 12, "dp_ftrl": 10}
 """Planned, by method."""
 
 
