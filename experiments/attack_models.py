@@ -22,7 +22,8 @@ from tff_finance.records.attack_config import (
     AttackConfig,
     MembershipConfig,
 )
-from tff_finance.records.config import FIRST_REPORTED_SEED, TrainingConfig
+from tff_finance.records.config import FIRST_REPORTED_SEED
+from tff_finance.records.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     from experiments.comparison_data import ComparisonData

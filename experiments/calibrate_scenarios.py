@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from experiments import command_line
-from tff_finance.records.config import METHODS, CaseStudyConfig
+from tff_finance.records.config import CaseStudyConfig
+from tff_finance.records.method_names import METHODS
 
 if TYPE_CHECKING:
     from tff_finance.datasets.population import DefaultLaw

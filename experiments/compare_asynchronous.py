@@ -19,7 +19,7 @@ from absl import flags
 
 from experiments import command_line, data_flags, study_flags, training_flags
 from tff_finance.records import files
-from tff_finance.records.config import TASK_TRAINING, TrainingConfig
+from tff_finance.records.training_config import TASK_TRAINING, TrainingConfig
 
 if TYPE_CHECKING:
     from tff_finance.datasets.contract import Contract

@@ -19,8 +19,8 @@ from tff_finance.records.comparison_config import (
     TERMINAL_RISKS,
     ComparisonConfig,
 )
-from tff_finance.records.config import TASK_TRAINING
 from tff_finance.records.contribution_config import ContributionConfig
+from tff_finance.records.training_config import TASK_TRAINING
 
 if TYPE_CHECKING:
     from experiments.comparison_data import ComparisonData

@@ -6,14 +6,14 @@ from absl import flags
 
 from experiments import command_line
 from tff_finance.evaluation.contribution import coalitions_to_train
-from tff_finance.records.config import (
+from tff_finance.records.config import FIRST_REPORTED_SEED
+from tff_finance.records.contribution_config import COALITIONS, ContributionConfig
+from tff_finance.records.method_names import (
     DEFAULT_METHODS,
-    FIRST_REPORTED_SEED,
     GLOBAL_NETWORK_METHODS,
     METHODS,
     PRIVATE_METHODS,
 )
-from tff_finance.records.contribution_config import COALITIONS, ContributionConfig
 
 _SEEDS = flags.DEFINE_integer("seeds", 5, "Number of repetitions.", lower_bound=1)
 _FIRST_SEED = flags.DEFINE_integer(

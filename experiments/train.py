@@ -20,7 +20,8 @@ from experiments import (
     training_flags,
 )
 from tff_finance.records import files, model_folder
-from tff_finance.records.config import FIRST_REPORTED_SEED, GLOBAL_NETWORK_METHODS
+from tff_finance.records.config import FIRST_REPORTED_SEED
+from tff_finance.records.method_names import GLOBAL_NETWORK_METHODS
 
 for _module in (data_flags, training_flags, runtime_flags, resume):
     flags.adopt_module_key_flags(_module)

@@ -6,15 +6,15 @@ import pathlib
 from absl import flags
 
 from tff_finance.records.asynchronous_config import FROM_FILE, AsynchronousConfig
-from tff_finance.records.config import (
+from tff_finance.records.institution_times import read_institution_times
+from tff_finance.records.personalization_config import BOOSTING
+from tff_finance.records.robustness import ATTACKS
+from tff_finance.records.training_config import (
     LEARNING_RATES,
     OPTIMIZERS,
     WEIGHTINGS,
     TrainingConfig,
 )
-from tff_finance.records.institution_times import read_institution_times
-from tff_finance.records.personalization_config import BOOSTING
-from tff_finance.records.robustness import ATTACKS
 
 # Each flag sets the field of TrainingConfig that it is named after.
 _TRAINING = (

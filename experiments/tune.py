@@ -27,13 +27,8 @@ from experiments import (
 )
 from tff_finance.records import files
 from tff_finance.records.comparison_config import ComparisonConfig
-from tff_finance.records.config import (
-    FIRST_REPORTED_SEED,
-    METHODS,
-    PRIVATE_METHODS,
-    CaseStudyConfig,
-    StudyConfig,
-)
+from tff_finance.records.config import FIRST_REPORTED_SEED, CaseStudyConfig, StudyConfig
+from tff_finance.records.method_names import METHODS, PRIVATE_METHODS
 from tff_finance.records.search_space import FORMS, parse_search
 from tff_finance.records.tuning_config import TuningConfig
 

@@ -15,7 +15,7 @@ from tff_finance.algorithms.server_optimizers import (
     build_server_optimizer,
 )
 from tff_finance.client_work.batches import LocalEpochs
-from tff_finance.records.config import OPTIMIZERS
+from tff_finance.records.training_config import OPTIMIZERS
 
 ADAPTIVE = ("adagrad", "adam", "yogi")
 BATCHES = LocalEpochs(epochs=2, batch_size=16, shuffle=False)

@@ -9,7 +9,7 @@ import pytest
 from tff_finance.datasets import population
 from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
 from tff_finance.datasets.scenarios import SCENARIOS, Bank, Scenario
-from tff_finance.records.config import TrainingConfig
+from tff_finance.records.training_config import TrainingConfig
 
 LABEL = CREDIT_CONTRACT.label
 

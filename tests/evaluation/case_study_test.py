@@ -15,9 +15,11 @@ from tff_finance.evaluation import methods as methods_lib
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.institutions.examples import InMemory
 from tff_finance.preprocessing.consortium import encode_consortium
-from tff_finance.records.config import DEFAULT_METHODS, CaseStudyConfig, TrainingConfig
+from tff_finance.records.config import CaseStudyConfig
+from tff_finance.records.method_names import DEFAULT_METHODS
 from tff_finance.records.run_folder import RunFolder
 from tff_finance.records.run_record import RunRecord
+from tff_finance.records.training_config import TrainingConfig
 
 TRAINING = TrainingConfig(
     hidden_units=(4,),

@@ -15,10 +15,10 @@ from tff_finance.evaluation.gradient_boosting import GradientBoosting
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.institutions.institution import Institution
 from tff_finance.records.comparison_config import ComparisonConfig
-from tff_finance.records.config import TrainingConfig
 from tff_finance.records.contribution_config import ContributionConfig
 from tff_finance.records.run_folder import RunFolder
 from tff_finance.records.run_record import RunRecord
+from tff_finance.records.training_config import TrainingConfig
 from tff_finance.runtime import in_process
 
 CONTRACT = Contract(

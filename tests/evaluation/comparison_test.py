@@ -13,9 +13,9 @@ from tff_finance.institutions.partition import parse_partition
 from tff_finance.institutions.split import parse_split
 from tff_finance.institutions.table_source import DealtTable
 from tff_finance.records.comparison_config import ComparisonConfig
-from tff_finance.records.config import TrainingConfig
 from tff_finance.records.institution_privacy_config import SecureAggregationConfig
 from tff_finance.records.run_folder import RunFolder
+from tff_finance.records.training_config import TrainingConfig
 
 CONTRACT = Contract(
     name="c",

@@ -12,8 +12,8 @@ from tff_finance.evaluation.fed_md_participants import BoostingParticipant
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
-from tff_finance.records.config import TrainingConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
+from tff_finance.records.training_config import TrainingConfig
 from tff_finance.runtime import in_process
 
 FEATURES = 3

@@ -8,11 +8,8 @@ import tensorflow as tf
 
 from tests.evaluation.methods_test import FEATURES, TRAINING, institution
 from tff_finance import checks
-from tff_finance.evaluation import institution_private_methods
-from tff_finance.evaluation.institution_private_methods import (
-    PLANS,
-    TRAFFIC_OF_COHORTS,
-)
+from tff_finance.evaluation.branch_plans import PLANS, PoissonFixed
+from tff_finance.evaluation.institution_private_methods import TRAFFIC_OF_COHORTS
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.institutions.examples import InMemory
 from tff_finance.privacy import accounting
@@ -147,7 +144,5 @@ def test_a_repeated_round_costs_once_more():
 
 
 def test_coins_have_a_secret_of_their_own():
-    plan = institution_private_methods.PoissonFixed(
-        config=CONFIG, population=120, coordinates=9
-    )
+    plan = PoissonFixed(config=CONFIG, population=120, coordinates=9)
     assert plan.cohorts(6).members(0) != plan.cohorts(6).members(0)

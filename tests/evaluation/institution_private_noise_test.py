@@ -11,7 +11,7 @@ import pytest
 import scipy.stats
 
 from tests.evaluation.methods_test import TRAINING
-from tff_finance.evaluation.institution_private_methods import PLANS
+from tff_finance.evaluation.branch_plans import PLANS
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples

@@ -10,17 +10,18 @@ from threadpoolctl import threadpool_limits
 
 from tff_finance.evaluation.gradient_boosting import GradientBoosting
 from tff_finance.evaluation.method_suite import build_methods
-from tff_finance.evaluation.methods import pooled, upload_run
+from tff_finance.evaluation.references import pooled, upload_run
 from tff_finance.evaluation.scorers import boosting_scorer, keras_scorer
 from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.asynchronous_config import AsynchronousConfig
-from tff_finance.records.config import METHODS, TrainingConfig
 from tff_finance.records.dp_sgd_config import DpSgdConfig
 from tff_finance.records.institution_privacy_config import InstitutionPrivacyConfig
+from tff_finance.records.method_names import METHODS
 from tff_finance.records.participation import ParticipationConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.records.robustness import RobustnessConfig
+from tff_finance.records.training_config import TrainingConfig
 from tff_finance.runtime import in_process
 from tff_finance.tasks import keras_models
 from tff_finance.tasks.marketing import MARKETING

@@ -10,9 +10,9 @@ from tff_finance.evaluation.methods import GLOBAL
 from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.metrics.validation import validation_result
 from tff_finance.preprocessing.consortium import TrainingExamples
-from tff_finance.records.config import TrainingConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.records.run_folder import RunFolder
+from tff_finance.records.training_config import TrainingConfig
 from tff_finance.runtime import in_process
 from tff_finance.training.folder import TrainingFolder
 

@@ -11,9 +11,10 @@ from tff_finance.evaluation import privacy_frontier
 from tff_finance.evaluation.case_study import draw_institutions
 from tff_finance.evaluation.frontier_summary import summarize_frontier
 from tff_finance.evaluation.privacy_frontier import FrontierData, run_frontier
-from tff_finance.records.config import CaseStudyConfig, TrainingConfig
+from tff_finance.records.config import CaseStudyConfig
 from tff_finance.records.dp_sgd_config import DpSgdConfig
 from tff_finance.records.run_folder import RunFolder
+from tff_finance.records.training_config import TrainingConfig
 from tff_finance.runtime import in_process
 from tff_finance.tasks.risk import RISK
 

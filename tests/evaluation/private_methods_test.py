@@ -13,8 +13,8 @@ from tff_finance.institutions.examples import InMemory
 from tff_finance.privacy import accounting
 from tff_finance.privacy.guarantee import default_delta
 from tff_finance.privacy.mechanisms import PoissonSampledGaussian
-from tff_finance.records.config import TrainingConfig
 from tff_finance.records.dp_sgd_config import DpSgdConfig
+from tff_finance.records.training_config import TrainingConfig
 from tff_finance.runtime import in_process
 
 FEATURES = 3

@@ -14,8 +14,8 @@ import pytest
 from tff_finance import checks
 from tff_finance.evaluation.search import run_search
 from tff_finance.evaluation.trials import UnusableSettingsError, best, settings_text
-from tff_finance.records.config import TrainingConfig
 from tff_finance.records.search_space import parse_search
+from tff_finance.records.training_config import TrainingConfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DIMENSIONS = parse_search(

@@ -17,7 +17,8 @@ from tff_finance.institutions.examples import dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.asynchronous_config import AsynchronousConfig
 from tff_finance.records.comparison_config import ComparisonConfig
-from tff_finance.records.config import CaseStudyConfig, TrainingConfig
+from tff_finance.records.config import CaseStudyConfig
+from tff_finance.records.training_config import TrainingConfig
 from tff_finance.runtime import in_process
 from tff_finance.runtime.crew import WorkerFailedError
 from tff_finance.runtime.graph_import import NotInProcessError

@@ -16,7 +16,7 @@ import pytest
 from tff_finance.datasets.scenarios import SCENARIOS
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.records import files
-from tff_finance.records.config import DEFAULT_METHODS
+from tff_finance.records.method_names import DEFAULT_METHODS
 from tff_finance.records.run_folder import RunFolder
 from tff_finance.records.run_record import RunRecord
 

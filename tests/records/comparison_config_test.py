@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tff_finance.records.comparison_config import ComparisonConfig, DataFile
-from tff_finance.records.config import TrainingConfig
+from tff_finance.records.training_config import TrainingConfig
 
 
 def config(**options):

@@ -7,18 +7,15 @@ import math
 import pytest
 
 from tff_finance.records.asynchronous_config import AsynchronousConfig
-from tff_finance.records.config import (
-    INSTITUTION_PRIVATE_METHODS,
-    METHODS,
-    CaseStudyConfig,
-    TrainingConfig,
-)
+from tff_finance.records.config import CaseStudyConfig
 from tff_finance.records.contribution_config import ContributionConfig
 from tff_finance.records.dp_sgd_config import DpSgdConfig
 from tff_finance.records.institution_privacy_config import SecureAggregationConfig
+from tff_finance.records.method_names import INSTITUTION_PRIVATE_METHODS, METHODS
 from tff_finance.records.participation import ParticipationConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.records.robustness import RobustnessConfig
+from tff_finance.records.training_config import TrainingConfig
 
 
 def config(**options):

@@ -8,7 +8,8 @@ import pytest
 
 from tff_finance.records import files, run_record
 from tff_finance.records.coalition_row import CoalitionRow, join_members
-from tff_finance.records.config import METHODS, CaseStudyConfig, TrainingConfig
+from tff_finance.records.config import CaseStudyConfig
+from tff_finance.records.method_names import METHODS
 from tff_finance.records.privacy_row import PrivacyRow
 from tff_finance.records.run_record import (
     CurveRow,
@@ -19,6 +20,7 @@ from tff_finance.records.run_record import (
     RunRecord,
     RunRow,
 )
+from tff_finance.records.training_config import TrainingConfig
 
 
 def metric(value, **options):

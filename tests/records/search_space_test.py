@@ -2,13 +2,13 @@
 
 import pytest
 
-from tff_finance.records.config import TrainingConfig
 from tff_finance.records.search_space import (
     Choices,
     Range,
     parse_search,
     setting_text,
 )
+from tff_finance.records.training_config import TrainingConfig
 
 TRAINING = TrainingConfig()
 

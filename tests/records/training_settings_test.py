@@ -6,7 +6,8 @@ import pytest
 from absl import flags
 
 from experiments import training_flags
-from tff_finance.records.config import CaseStudyConfig, TrainingConfig
+from tff_finance.records.config import CaseStudyConfig
+from tff_finance.records.training_config import TrainingConfig
 from tff_finance.records.training_settings import (
     replace_settings,
     setting_kinds,

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tff_finance.records.config import CaseStudyConfig, TrainingConfig
+from tff_finance.records.config import CaseStudyConfig
+from tff_finance.records.training_config import TrainingConfig
 from tff_finance.records.tuning_config import TuningConfig
 
 

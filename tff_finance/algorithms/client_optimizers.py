@@ -9,7 +9,7 @@ import functools
 import tensorflow_federated as tff
 
 from tff_finance import checks
-from tff_finance.records.config import OPTIMIZERS
+from tff_finance.records.training_config import OPTIMIZERS
 
 _MOMENTUM = 0.9
 

@@ -25,7 +25,7 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_finance import checks
-from tff_finance.records.config import OPTIMIZERS
+from tff_finance.records.training_config import OPTIMIZERS
 
 DEFAULT_LEARNING_RATES = {
     "sgd": 1.0,

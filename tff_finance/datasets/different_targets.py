@@ -11,7 +11,7 @@ of real targets, only their tables can tell.
 
 from tff_finance.datasets.population import SEGMENTS, DefaultLaw
 from tff_finance.datasets.scenarios import Bank, Scenario
-from tff_finance.records.config import TrainingConfig
+from tff_finance.records.training_config import TrainingConfig
 
 # What a label stands for ("" is what the contract says), and the emphasis of the signs:
 # utilisation, debt service, thin savings, late payments, inquiries, loan to value,

@@ -25,8 +25,8 @@ from tff_finance.datasets import population
 from tff_finance.datasets.contract import Contract
 from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
 from tff_finance.datasets.institution_format import InstitutionFormat
-from tff_finance.records.config import TrainingConfig
 from tff_finance.records.dp_sgd_config import DpSgdConfig
+from tff_finance.records.training_config import TrainingConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from tff_finance.institutions.examples import ExampleStore
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.preprocessing.encoder import Encoder
 from tff_finance.preprocessing.label_counts import federated_label_counts
-from tff_finance.records.config import TrainingConfig
+from tff_finance.records.training_config import TrainingConfig
 from tff_finance.tasks.task import Task
 
 

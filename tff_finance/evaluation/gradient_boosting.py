@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
-from tff_finance.evaluation.methods import GLOBAL, Fitted, pooled, upload_run
+from tff_finance.evaluation.methods import GLOBAL, Fitted
+from tff_finance.evaluation.references import pooled, upload_run
 from tff_finance.evaluation.scorers import boosting_scorer
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.training.folder import TrainingFolder

@@ -13,6 +13,7 @@ from tff_finance.algorithms.scaffold import build_scaffold
 from tff_finance.algorithms.server_optimizers import build_server_optimizer
 from tff_finance.client_work import weights as weights_lib
 from tff_finance.evaluation.asynchronous_methods import fed_buff
+from tff_finance.evaluation.branch_plans import PLANS
 from tff_finance.evaluation.compressed_methods import (
     quantized_fed_avg,
     tff_compressed_fed_avg,
@@ -21,27 +22,22 @@ from tff_finance.evaluation.compressed_methods import (
 from tff_finance.evaluation.fed_md import fed_md
 from tff_finance.evaluation.gradient_boosting import GradientBoosting
 from tff_finance.evaluation.institution_private_methods import (
-    PLANS,
     build_fed_avg_branches,
     build_institution_private,
 )
-from tff_finance.evaluation.methods import (
-    Centralized,
-    Federated,
-    Local,
-    Method,
-)
+from tff_finance.evaluation.methods import Federated, Method
 from tff_finance.evaluation.personal_methods import fed_per, fine_tuned
 from tff_finance.evaluation.private_methods import (
     build_fed_avg_dp_sgd,
     build_fed_avg_poisson,
 )
+from tff_finance.evaluation.references import Centralized, Local
 from tff_finance.evaluation.robust_methods import ROBUST_AGGREGATORS, BuildAggregator
 from tff_finance.evaluation.secure_methods import build_fed_avg_secure
 from tff_finance.evaluation.suite import Suite
 from tff_finance.institutions.examples import ExampleStore
 from tff_finance.metrics.validation import build_federated_validation
-from tff_finance.records.config import TrainingConfig
+from tff_finance.records.training_config import TrainingConfig
 from tff_finance.tasks import keras_models
 from tff_finance.tasks.risk import RISK
 from tff_finance.tasks.task import Task
@@ -62,7 +58,7 @@ def build_methods(
     """Builds the methods; local and centralized share their computations.
 
     Args:
-        names: Of the methods, from `records.config.METHODS`.
+        names: Of the methods, from `records.method_names.METHODS`.
         num_features: Width of the encoded table.
         training: How models are trained.
         store: How clients get at their rows.

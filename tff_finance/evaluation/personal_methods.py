@@ -23,8 +23,8 @@ from tff_finance.evaluation.methods import (
     ModelWeights,
     curve_rows,
     federated_run,
-    local_run,
 )
+from tff_finance.evaluation.references import local_run
 from tff_finance.evaluation.suite import Suite
 from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.preprocessing.consortium import TrainingExamples

@@ -10,7 +10,7 @@ from tff_finance.aggregation.coordinate_wise import (
 )
 from tff_finance.aggregation.geometric_median import build_geometric_median_factory
 from tff_finance.aggregation.rejecting import RejectingFactory
-from tff_finance.records.config import TrainingConfig
+from tff_finance.records.training_config import TrainingConfig
 
 BuildAggregator = Callable[[TrainingConfig], tff.aggregators.WeightedAggregationFactory]
 

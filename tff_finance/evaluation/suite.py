@@ -16,9 +16,9 @@ from tff_finance.client_work.hostile import HostileInstitutions
 from tff_finance.evaluation.methods import Federated, Learner, Method
 from tff_finance.institutions.examples import ExampleStore
 from tff_finance.institutions.state import InstitutionStateFiles
-from tff_finance.records.config import TrainingConfig
 from tff_finance.records.participation import EVERYONE
 from tff_finance.records.robustness import NO_ATTACK
+from tff_finance.records.training_config import TrainingConfig
 from tff_finance.training import communication
 from tff_finance.training.plateau import ReduceOnPlateau
 from tff_finance.training.progress import StoppingRule

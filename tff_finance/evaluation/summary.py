@@ -14,7 +14,7 @@ from tff_finance.evaluation.intervals import summarize, too_few_rows
 from tff_finance.evaluation.multiple_comparisons import simultaneous
 from tff_finance.evaluation.privacy_summary import summarize_privacy
 from tff_finance.evaluation.row_summary import Cell, RowIntervals
-from tff_finance.records.config import WITHOUT_GLOBAL_NETWORK
+from tff_finance.records.method_names import WITHOUT_GLOBAL_NETWORK
 from tff_finance.records.run_record import (
     DIFFERENT_TARGETS,
     MetricRow,

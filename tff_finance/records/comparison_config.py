@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tff_finance import checks
-from tff_finance.records.config import TASK_TRAINING, StudyConfig
+from tff_finance.records.config import StudyConfig
+from tff_finance.records.training_config import TASK_TRAINING
 
 CLASS_WEIGHTS = ("none", "balanced")
 OWN_TABLES = "own tables"

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tff_finance.records.config import TrainingConfig
+from tff_finance.records.training_config import TrainingConfig
 from tff_finance.records.training_settings import replace_settings, setting_kinds
 
 FORMS = "NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=A,B,C"

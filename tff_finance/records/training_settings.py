@@ -10,7 +10,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from tff_finance.records.config import Config, TrainingConfig
+from tff_finance.records.config import Config
+from tff_finance.records.training_config import TrainingConfig
 
 # Fields of a part that have flags of another name, since the whole has them as well.
 _RENAMED = {

@@ -9,7 +9,7 @@ import functools
 
 from tff_finance.metrics.derived import METRICS
 from tff_finance.metrics.fraud import CARD_METRICS, PAYMENT_METRICS
-from tff_finance.records.config import TASK_TRAINING
+from tff_finance.records.training_config import TASK_TRAINING
 from tff_finance.tasks.mlp import build_mlp
 from tff_finance.tasks.task import Task
 

@@ -7,7 +7,7 @@ from tff_finance.metrics.daily_histogram import DailyHistogram
 from tff_finance.metrics.derived import METRICS
 from tff_finance.metrics.score_histogram import ScoreHistogram
 from tff_finance.metrics.values import Metric
-from tff_finance.records.config import TrainingConfig
+from tff_finance.records.training_config import TrainingConfig
 from tff_finance.tasks.mlp import ModelBuilder
 
 

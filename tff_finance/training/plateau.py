@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow_federated as tff
 
 from tff_finance import checks
-from tff_finance.records.config import LEARNING_RATES
+from tff_finance.records.training_config import LEARNING_RATES
 from tff_finance.training.progress import CurvePoint
 
 _PARTS: dict[str, str] = dict(
