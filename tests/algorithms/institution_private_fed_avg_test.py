@@ -18,6 +18,7 @@ from tff_finance.privacy.institution_level import (
 )
 from tff_finance.runtime import in_process, local
 from tff_finance.training import communication
+from tff_finance.training.cohorts import PoissonCohorts, cohort_data
 
 UNIFORM = tff.learning.ClientWeighting.UNIFORM
 sgd = tff.learning.optimizers.build_sgdm
@@ -49,6 +50,10 @@ DISTRIBUTED = DistributedNoise(
     least_honest=2,
     most_updates=4,
 )
+
+
+def flat(weights):
+    return np.concatenate([np.ravel(leaf) for leaf in weights])
 
 
 def fed_avg(model, aggregator=None, weighting=UNIFORM):
@@ -103,6 +108,37 @@ def test_noise_is_fresh_in_every_round_and_run(name, model, client_data):
         moved = process.get_model_weights(again).trainable[0] - first
         before = first - model.initial_weights[0][0]
         assert np.abs(moved - before).max() > 0.1
+
+
+@pytest.mark.parametrize("runtime", [in_process, local], ids=["in_process", "tff"])
+@pytest.mark.parametrize("name", ["fixed", "adaptive"])
+def test_a_round_without_anybody_has_the_noise_of_any_other(
+    name, runtime, model, client_data
+):
+    """Without noise it would tell that nobody was drawn."""
+    nobody = PoissonCohorts(population=3, sampling_probability=1e-9, seed=1)
+    rounds, data_of = 10, cohort_data(client_data, nobody)
+    assert not any(nobody.members(number) for number in range(rounds))
+    process = fed_avg(model, NOISED[name].aggregator())
+    weights, moves = flat(model.initial_weights[0]), []
+    with runtime.execution_context():
+        state = process.initialize()
+        for number in range(rounds):
+            state, metrics = train(process, data_of(number), 1, state)
+            before, weights = weights, flat(process.get_model_weights(state).trainable)
+            moves.append(weights - before)
+            assert metrics["client_work"]["num_institutions"] == 0
+    noise = getattr(NOISED[name], "sum_noise_multiplier", 1.0)
+    # Of 290 numbers: 2/3 and 3/2 are eight deviations away.
+    assert np.std(moves) == pytest.approx(noise * WIDE / 3, rel=0.2)
+
+
+@pytest.mark.parametrize("runtime", [in_process, local], ids=["in_process", "tff"])
+def test_a_round_without_anybody_moves_nothing_where_there_is_no_noise(runtime, model):
+    process = fed_avg(model, DESCRIPTIONS["fixed"].aggregator())
+    with runtime.execution_context():
+        state, _ = train(process, [], 2)
+    assert largest_move(process.get_model_weights(state), model) == 0
 
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)

@@ -64,6 +64,10 @@ def test_too_few_to_hide_in_among_made_up_banks(tmp_path, module, arguments, ban
             MORE_ROWS.format(240, "a"),
         ),
         (["--cohort_size=3"], "`cohort_size` must be between 1 and 2, got 3"),
+        (
+            ["--methods=local,fed_avg_branches", "--branches=181"],
+            "`branches` must be at most 180, the training rows of 'bank_b', got 181",
+        ),
     ],
 )
 def test_what_banks_with_tables_cannot_satisfy(tmp_path, tables, arguments, text):

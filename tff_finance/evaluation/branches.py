@@ -6,6 +6,7 @@ import numpy as np
 
 from tff_finance.institutions.examples import Examples, dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
+from tff_finance.records.institution_privacy_config import check_branches
 
 
 def deal_to_branches(
@@ -26,6 +27,7 @@ def deal_to_branches(
     """
     if not branches:
         return [institution.train for institution in institutions]
+    check_branches(branches, {i.institution: len(i.train["y"]) for i in institutions})
     return [
         branch
         for number, institution in enumerate(institutions)
@@ -39,11 +41,6 @@ def _branches_of(
     institution: TrainingExamples, branches: int, rng: np.random.Generator
 ) -> list[Examples]:
     rows = len(institution.train["y"])
-    if rows < branches:
-        raise ValueError(
-            f"`branches` must be at most {rows}, the training rows of "
-            f"{institution.institution!r}, got {branches}."
-        )
     return [
         dense_examples(
             institution.train["x"][part],

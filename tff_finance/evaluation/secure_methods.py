@@ -68,7 +68,8 @@ class SecureFedAvg(Federated):
             The outcome.
 
         Raises:
-            RunFailedError: If an institution has more rows than sums have room for.
+            UnfitSettingsError: If an institution has more rows than sums have room
+                for.
         """
         if self.bounds:
             try:
@@ -76,5 +77,5 @@ class SecureFedAvg(Federated):
                     {i.institution: len(i.train["y"]) for i in institutions}
                 )
             except ValueError as error:
-                raise checks.RunFailedError(f"{self.name}: {error}") from error
+                raise checks.UnfitSettingsError(f"{self.name}: {error}") from error
         return super().train(institutions, seed=seed, folder=folder)

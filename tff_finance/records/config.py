@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 from tff_finance import checks
 from tff_finance.records.asynchronous_config import FROM_FILE
 from tff_finance.records.contribution_config import ContributionConfig
+from tff_finance.records.institution_privacy_config import check_branches
 from tff_finance.records.method_names import (
+    BRANCH_METHODS,
     GLOBAL_NETWORK_METHODS,
     INSTITUTION_PRIVATE_METHODS,
     METHODS,
@@ -118,8 +120,8 @@ class StudyConfig:
 
         Raises:
             ValueError: If settings ask for another institution or for more of them,
-                if one is to be hidden among too few, or if one has more rows than
-                secure sums have room for.
+                if one is to be hidden among too few, or if one has fewer rows than
+                branches, or more than secure sums have room for.
         """
         self.training.check_institutions(list(train_rows))
         trained = {*self.methods}
@@ -127,6 +129,8 @@ class StudyConfig:
             trained.add(self.contribution.method)
         if not trained.isdisjoint(INSTITUTION_PRIVATE_METHODS):
             self.training.institution_privacy.check_not_vacuous(len(train_rows))
+        if not trained.isdisjoint(BRANCH_METHODS):
+            check_branches(self.training.institution_privacy.branches, train_rows)
         if "fed_avg_secure" in trained and self.training.weighting == "examples":
             self.training.secure_aggregation.check_bears(train_rows)
 

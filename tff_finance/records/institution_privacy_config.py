@@ -9,6 +9,24 @@ FEWEST_TO_HIDE_IN = 100
 """With fewer units, noise that hides one leaves little of the others."""
 
 
+def check_branches(branches: int, train_rows: Mapping[str, int]) -> None:
+    """Refuses to deal out fewer rows than there are branches.
+
+    Args:
+        branches: Of each institution.
+        train_rows: Of each institution, by name.
+
+    Raises:
+        ValueError: If a branch would be left without a row.
+    """
+    for name, rows in train_rows.items():
+        if rows < branches:
+            raise ValueError(
+                f"`branches` must be at most {rows}, the training rows of {name!r}, "
+                f"got {branches}."
+            )
+
+
 class VacuousPrivacyError(ValueError):
     """Institution-level privacy among so few that it costs all use, or says nothing."""
 

@@ -40,6 +40,8 @@ INSTITUTION_PRIVATE_METHODS = (
     "dp_ftrl",
     "dp_fed_avg_distributed",
 )
+# Whose clients are branches, where institutions have any.
+BRANCH_METHODS = ("fed_avg_branches", *INSTITUTION_PRIVATE_METHODS)
 # Whose secure sums are simulated in this process only.
 SECURE_METHODS = ("fed_avg_secure", "dp_fed_avg_distributed")
 # Whose institutions keep state between rounds.
