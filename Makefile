@@ -45,8 +45,9 @@ attacks: set-up ## what attackers get out of models and updates; writes results/
 bench: set-up ## speed and memory beside stock TFF and NumPy; writes results/benchmark.json
 	$(python) -m benchmarks.fed_avg --output=results/benchmark.json $(ARGS)
 
+# Not by their numbers of tests: few tests may take long, and come last then, one core idle.
 test: set-up ## all tests, files in parallel; ARGS goes to pytest (such as -n0: one after the other)
-	$(python) -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile $(ARGS)
+	$(python) -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 lint: set-up ## style, formatting, types, layers
 	.venv/bin/ruff check

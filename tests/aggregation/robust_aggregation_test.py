@@ -47,7 +47,7 @@ def trimmed_in_numpy(table, share):
 
 
 @hypothesis.given(table=tables)
-@hypothesis.settings(deadline=None, max_examples=50)
+@hypothesis.settings(deadline=None, max_examples=25)
 def test_median_is_numpys(table):
     np.testing.assert_allclose(
         coordinate_wise_median(tf.constant(table)),
@@ -58,7 +58,7 @@ def test_median_is_numpys(table):
 
 
 @hypothesis.given(table=tables, share=shares)
-@hypothesis.settings(deadline=None, max_examples=50)
+@hypothesis.settings(deadline=None, max_examples=25)
 def test_trimmed_mean_is_numpys(table, share):
     found = trimmed_mean(tf.constant(table), share)
     np.testing.assert_allclose(
@@ -84,7 +84,7 @@ def test_one_of_four_is_trimmed_at_a_fifth():
 
 
 @hypothesis.given(table=tables)
-@hypothesis.settings(deadline=None, max_examples=50)
+@hypothesis.settings(deadline=None, max_examples=25)
 def test_trimming_nothing_is_the_mean_and_all_the_median(table):
     np.testing.assert_allclose(
         trimmed_mean(tf.constant(table), 0.0), table.mean(axis=0), rtol=1e-4, atol=1e-4
@@ -98,7 +98,7 @@ def test_trimming_nothing_is_the_mean_and_all_the_median(table):
 
 
 @hypothesis.given(table=tables, rng=st.randoms(use_true_random=False), share=shares)
-@hypothesis.settings(deadline=None, max_examples=50)
+@hypothesis.settings(deadline=None, max_examples=25)
 def test_order_of_institutions_makes_no_difference(table, rng, share):
     order = list(range(len(table)))
     rng.shuffle(order)
@@ -124,7 +124,7 @@ def test_order_of_institutions_makes_no_difference(table, rng, share):
         elements=st.sampled_from(np.float32([-1e30, -7, 0, 3, 1e30]).tolist()),
     ),
 )
-@hypothesis.settings(deadline=None, max_examples=50)
+@hypothesis.settings(deadline=None, max_examples=25)
 def test_one_of_five_leaves_the_result_within_the_honest_range(honest, hostile):
     table = tf.constant(np.vstack([honest[:2], hostile, honest[2:]]))
     low, high = honest.min(axis=0) - 1e-4, honest.max(axis=0) + 1e-4

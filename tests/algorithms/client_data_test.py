@@ -9,6 +9,7 @@ import tensorflow_federated as tff
 
 from tests.algorithms.conftest import build_model
 from tests.algorithms.learning import assert_same_weights, train
+from tests.runtime.in_process_test import Refusing, installed
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.algorithms.fed_sgd import build_fed_sgd
 from tff_finance.algorithms.scaffold import build_scaffold
@@ -17,18 +18,24 @@ from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.institutions.examples import InMemory, InMemoryGroups, dense_examples
 from tff_finance.institutions.shards import ShardFiles
 from tff_finance.institutions.state import InstitutionStateFiles
-from tff_finance.runtime import in_process
+from tff_finance.runtime.in_process import InProcessContext
 
 sgd = tff.learning.optimizers.build_sgdm
 
 pytestmark = pytest.mark.usefixtures("tff_context")
 
 
+@pytest.fixture(scope="module")
+def here():
+    """In this process; keeps what it has traced."""
+    return InProcessContext(Refusing())
+
+
 @pytest.fixture(params=["tff", "in_process"])
-def runtime(request):
+def runtime(request, here):
     context = contextlib.nullcontext()
     if request.param == "in_process":
-        context = in_process.execution_context()
+        context = installed(here)
     with context:
         yield request.param
 
@@ -50,15 +57,32 @@ def rounds(process, data, *, seed=5, number=3):
     return process.get_model_weights(state), metrics
 
 
-def fed_avg(*, shuffle=True, **options):
+def built_once(build):
+    """Of a store, a process knows no more than the form of its elements."""
+    built = {}
+
+    @functools.wraps(build)
+    def once(*, store=None, **options):
+        form = None if store is None else (type(store), store.grouped)
+        key = (form, *sorted(options.items()))
+        if key not in built:
+            built[key] = build(store=store, **options)
+        return built[key]
+
+    return once
+
+
+@built_once
+def fed_avg(*, shuffle=True, rate=0.3, **options):
     return build_fed_avg(
         build_model(4),
-        client_optimizer=sgd(0.3, 0.5),
+        client_optimizer=sgd(rate, 0.5),
         batches=LocalEpochs(epochs=2, batch_size=8, shuffle=shuffle),
         **options,
     )
 
 
+@built_once
 def fed_sgd(**options):
     return build_fed_sgd(build_model(4), server_optimizer=sgd(0.5), **options)
 
@@ -103,24 +127,13 @@ def test_every_row_of_every_shard_counts_once_an_epoch(tables, tmp_path):
     del found
     assert metrics[0]["num_examples"] == 50
     # Before any step, the loss of all rows is the mean over batches of any size.
-    still = build_fed_avg(
-        build_model(4),
-        client_optimizer=sgd(0.0),
-        batches=LocalEpochs(epochs=2, batch_size=8),
-        store=store,
-    )
     _, metrics = rounds(
-        still,
+        fed_avg(rate=0.0, store=store),
         [store.client_dataset(dense_examples(x, y, institution="bank_b"))],
         number=1,
     )
-    dense = build_fed_avg(
-        build_model(4),
-        client_optimizer=sgd(0.0),
-        batches=LocalEpochs(epochs=2, batch_size=8),
-    )
     _, expected = rounds(
-        dense,
+        fed_avg(rate=0.0),
         [InMemory().client_dataset(dense_examples(x, y, institution="bank_b"))],
         number=1,
     )
@@ -188,7 +201,7 @@ def test_groups_in_memory_are_their_institutions(runtime, tables, build):
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
-def test_groups_keep_their_institutions_state(tables, tmp_path, in_memory):
+def test_groups_keep_their_institutions_state(here, tables, tmp_path, in_memory):
     """And the server's variate is that of the institutions, not of the groups."""
 
     def run(folder, store, data):
@@ -206,7 +219,7 @@ def test_groups_keep_their_institutions_state(tables, tmp_path, in_memory):
     alone = InMemory() if in_memory else ShardFiles(tmp_path / "a")
     groups = InMemoryGroups() if in_memory else ShardFiles(tmp_path / "b", grouped=True)
     datasets = [groups.client_dataset(e) for e in examples_of(tables)]
-    with in_process.execution_context():
+    with installed(here):
         weights, shared = run("groups", groups, groups.groups(datasets, 2))
         expected, expected_shared = run(
             "alone", alone, [alone.client_dataset(e) for e in examples_of(tables)]

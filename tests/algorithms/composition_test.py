@@ -125,26 +125,3 @@ def test_an_aggregator_without_weights_is_refused_when_weighing_by_examples(
         build(logistic_model, aggregator)
     with pytest.raises(ValueError, match=message):
         build_fed_sgd(logistic_model, server_optimizer=sgd(0.1), aggregator=aggregator)
-
-
-def assert_splits_and_lets_no_row_out(process):
-    form = tff.backends.mapreduce.get_map_reduce_form_for_computation(process.next)
-    rows, _ = form.work.type_signature.parameter
-    assert isinstance(rows, tff.SequenceType)
-    leaves = tff.structure.flatten(form.work.type_signature.result)
-    assert leaves
-    for leaf in leaves:
-        assert isinstance(leaf, tff.TensorType)
-        assert np.prod(leaf.shape) <= 5  # nothing is larger than the kernel
-
-
-def test_fed_avg_splits_into_a_map_reduce_form(shuffled_fed_avg):
-    assert_splits_and_lets_no_row_out(shuffled_fed_avg)
-
-
-def test_fed_sgd_splits_into_a_map_reduce_form(fed_sgd):
-    assert_splits_and_lets_no_row_out(fed_sgd)
-
-
-def test_single_site_splits_into_a_map_reduce_form(single_site):
-    assert_splits_and_lets_no_row_out(single_site)

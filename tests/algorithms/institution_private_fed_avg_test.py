@@ -7,6 +7,7 @@ import pytest
 import tensorflow_federated as tff
 
 from tests.algorithms.learning import assert_same_weights, largest_move, train
+from tests.runtime.in_process_test import Refusing, installed
 from tff_finance.aggregation.secure_mean import SecureMean
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.client_work.batches import LocalEpochs
@@ -17,6 +18,7 @@ from tff_finance.privacy.institution_level import (
     TreeClipping,
 )
 from tff_finance.runtime import in_process, local
+from tff_finance.runtime.in_process import InProcessContext
 from tff_finance.training import communication
 from tff_finance.training.cohorts import PoissonCohorts, cohort_data
 
@@ -67,9 +69,24 @@ def fed_avg(model, aggregator=None, weighting=UNIFORM):
 
 
 @pytest.fixture(scope="module")
-def plain_weights(model, client_data):
+def here():
+    """In this process; keeps what it has traced."""
+    return InProcessContext(Refusing())
+
+
+@pytest.fixture(scope="module")
+def quiet(model):
+    """Without noise."""
+    return {
+        name: fed_avg(model, description.aggregator())
+        for name, description in DESCRIPTIONS.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def plain_weights(model, client_data, here):
     process = fed_avg(model)
-    with in_process.execution_context():
+    with installed(here):
         state, _ = train(process, client_data, 3)
     weights = process.get_model_weights(state)
     assert largest_move(weights, model) > 0.05
@@ -78,26 +95,25 @@ def plain_weights(model, client_data):
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)
 def test_without_noise_and_clipping_it_is_the_uniform_mean(
-    name, model, client_data, plain_weights, caplog
+    name, quiet, client_data, plain_weights, here
 ):
-    process = fed_avg(model, DESCRIPTIONS[name].aggregator())
-    with in_process.execution_context():
+    process = quiet[name]
+    with installed(here):  # nothing falls back
         state, _ = train(process, client_data, 3)
-    assert "TFF's own runtime runs" not in caplog.text  # nothing fell back
     assert_same_weights(process.get_model_weights(state), plain_weights, atol=1e-6)
 
 
-def test_trees_run_on_tffs_runtime_too(model, client_data, plain_weights):
-    process = fed_avg(model, DESCRIPTIONS["tree"].aggregator())
+def test_trees_run_on_tffs_runtime_too(quiet, client_data, plain_weights):
+    process = quiet["tree"]
     state, _ = train(process, client_data, 3)
     assert_same_weights(process.get_model_weights(state), plain_weights, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NOISED)
-def test_noise_is_fresh_in_every_round_and_run(name, model, client_data):
+def test_noise_is_fresh_in_every_round_and_run(name, model, client_data, here):
     """Also where nothing else differs: the same state, seed and rows."""
     process = fed_avg(model, NOISED[name].aggregator())
-    with in_process.execution_context():
+    with installed(here):
         runs = [train(process, client_data, 1) for _ in range(2)]
         first, second = (
             process.get_model_weights(state).trainable[0] for state, _ in runs
@@ -143,11 +159,11 @@ def test_a_round_without_anybody_moves_nothing_where_there_is_no_noise(runtime, 
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)
 def test_an_institution_without_weight_adds_zeros(
-    name, model, client_data, empty_client, broken_client
+    name, quiet, client_data, empty_client, broken_client, here
 ):
     """Sum and denominator stay as they are, whoever has no rows or sends no number."""
-    process = fed_avg(model, DESCRIPTIONS[name].aggregator())
-    with in_process.execution_context():
+    process = quiet[name]
+    with installed(here):
         expected, _ = train(process, client_data, 1)
         for client in (empty_client, broken_client):
             actual, _ = train(process, [*client_data, client], 1)

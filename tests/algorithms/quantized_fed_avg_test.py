@@ -32,6 +32,11 @@ def build(model, aggregator):
     )
 
 
+@pytest.fixture(scope="module")
+def plain(model):
+    return build(model, None)
+
+
 def quantized_in_numpy(tensor, bits, seed):
     """Suresh et al., section 2.2, in float64; only the draws are TensorFlow's."""
     flat = np.ravel(tensor).astype(np.float64)
@@ -78,8 +83,7 @@ def test_three_rounds_of_fed_avg_as_numpy(logistic_model, tables, client_data):
     ],
     ids=["rotated", "plain", "tff"],
 )
-def test_many_bits_are_fed_avg(model, client_data, fine, coarse):
-    plain = build(model, None)
+def test_many_bits_are_fed_avg(model, plain, client_data, fine, coarse):
     weights = plain.get_model_weights(train(plain, client_data, 3)[0])
 
     def distance(aggregator):
@@ -95,9 +99,8 @@ def test_many_bits_are_fed_avg(model, client_data, fine, coarse):
 
 
 @pytest.mark.parametrize("bits", [1, 3, 8])
-def test_counted_bytes_are_those_that_numpy_packs(model, bits):
+def test_counted_bytes_are_those_that_numpy_packs(model, plain, bits):
     process = build(model, build_quantized_mean(bits, rotate=False))
-    plain = build(model, None)
     sizes = [np.size(w) for w in model.initial_weights[0]]
     packed = [
         np.packbits(np.zeros([n * bits], np.uint8)).nbytes
@@ -110,13 +113,13 @@ def test_counted_bytes_are_those_that_numpy_packs(model, bits):
     assert compressed.bytes_down - whole.bytes_down == 4  # the round's number
 
 
-def test_rotation_pads_to_powers_of_two(model):
+def test_rotation_pads_to_powers_of_two(model, plain):
     compressed = traffic_per_round(build(model, build_quantized_mean(4)).next)
-    plain = traffic_per_round(build(model, None).next)
+    whole = traffic_per_round(plain.next)
     padded = [2 ** int(np.ceil(np.log2(np.size(w)))) for w in model.initial_weights[0]]
     packed = [np.packbits(np.zeros([n * 4], np.uint8)).nbytes + 8 for n in padded]
     assert compressed.bytes_up == sum(packed) + METRICS_AND_WEIGHT_BYTES
-    assert compressed.bytes_down - plain.bytes_down == 4 + 16  # round and seed
+    assert compressed.bytes_down - whole.bytes_down == 4 + 16  # round and seed
 
 
 def test_tff_sends_words_of_28_bits(model):
@@ -127,8 +130,8 @@ def test_tff_sends_words_of_28_bits(model):
     assert sent.bytes_up == METRICS_AND_WEIGHT_BYTES + sum(8 + 4 * w for w in words)
 
 
-def test_tffs_compression_aggregator_leaves_small_models_as_they_are(model):
+def test_tffs_compression_aggregator_leaves_small_models_as_they_are(model, plain):
     """Why `build_tff_quantized_mean` is there."""
     aggregator = tff.learning.compression_aggregator(stochastic=False)
-    whole = traffic_per_round(build(model, None).next)
+    whole = traffic_per_round(plain.next)
     assert traffic_per_round(build(model, aggregator).next).bytes_up > whole.bytes_up

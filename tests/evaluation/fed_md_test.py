@@ -7,6 +7,7 @@ import pytest
 from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from tests.evaluation.method_contract import assert_keeps_the_contract
 from tff_finance import checks
 from tff_finance.evaluation.fed_md_participants import BoostingParticipant
 from tff_finance.evaluation.method_suite import build_methods
@@ -74,6 +75,10 @@ def fitted(institutions):
 def own_loss(scorer, rows):
     logits = scorer(rows["x"])
     return np.mean(np.logaddexp(0, logits) - rows["y"][:, 0] * logits)
+
+
+def test_keeps_the_contract(fitted, institutions):
+    assert_keeps_the_contract("fed_md", fitted, institutions, seed=4)
 
 
 def test_each_institution_has_a_model_of_its_own_kind(fitted):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.evaluation.method_contract import assert_keeps_the_contract
 from tests.evaluation.methods_test import FEATURES, TRAINING, institution
 from tff_finance import checks
 from tff_finance.evaluation.branch_plans import PLANS, PoissonFixed
@@ -48,6 +49,11 @@ def fitted(institutions):
         method.name: [method.fit(institutions, seed=6) for _ in range(2)]
         for method in build(*METHODS)
     }
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_keeps_the_contract(name, fitted, institutions):
+    assert_keeps_the_contract(name, fitted[name][0], institutions, seed=6)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -8,6 +8,7 @@ import sklearn.metrics
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
+from tests.evaluation.method_contract import assert_keeps_the_contract
 from tff_finance.evaluation.gradient_boosting import GradientBoosting
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.evaluation.references import pooled, upload_run
@@ -15,11 +16,8 @@ from tff_finance.evaluation.scorers import boosting_scorer, keras_scorer
 from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.asynchronous_config import AsynchronousConfig
-from tff_finance.records.dp_sgd_config import DpSgdConfig
-from tff_finance.records.institution_privacy_config import InstitutionPrivacyConfig
-from tff_finance.records.method_names import METHODS
+from tff_finance.records.method_names import INSTITUTION_PRIVATE_METHODS, METHODS
 from tff_finance.records.participation import ParticipationConfig
-from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.records.robustness import RobustnessConfig
 from tff_finance.records.training_config import TrainingConfig
 from tff_finance.runtime import in_process
@@ -34,27 +32,17 @@ TRAINING = TrainingConfig(
     rounds=3,
     fed_sgd_rounds=3,
     max_epochs=2,
-    personalization=PersonalizationConfig(
-        fine_tuning_epochs=2,
-        fed_md_models=("2", "gradient_boosting"),
-        fed_md_rounds=2,
-        fed_md_reference_rows=20,
-    ),
-    dp_sgd=DpSgdConfig(rounds=3, batch_size=16),
     asynchronous=AsynchronousConfig(fed_buff_rounds=3),
     validation_auc=True,
     top_k_share=0.4,
-    # Fewer would be refused; of so few the noise is more than they bear.
-    institution_privacy=InstitutionPrivacyConfig(
-        branches=25, accept_vacuous_privacy=True, cohort=25, rounds=3, passes=1
-    ),
 )
-METHODS_OF_EACH_BANK = ("local", "fine_tuned", "fed_per", "fed_md")
-MODELS_TRAINED = {
-    "local": ["bank_a", "bank_b"],
-    "fine_tuned": ["global", "bank_a", "bank_b"],
-    "fed_md": ["bank_a", "bank_b"],
-}
+# Which the files of their families fit, and hold to the contract.
+ELSEWHERE = (
+    *("fine_tuned", "fed_per", "fed_md"),
+    *("fed_avg_dp_sgd", "fed_avg_poisson", "fed_avg_secure"),
+    *(*INSTITUTION_PRIVATE_METHODS, "fed_avg_branches"),
+)
+HERE = tuple(name for name in METHODS if name not in ELSEWHERE)
 MODEL_BYTES = 4 * (FEATURES * 2 + 2 + 2 + 1)
 
 
@@ -78,8 +66,9 @@ def institutions():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def context():
+def context(uncompiled):
     """Rounds run in this process: several times faster."""
+    del uncompiled
     with in_process.execution_context():
         yield
 
@@ -87,7 +76,7 @@ def context():
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     methods = build_methods(
-        METHODS,
+        HERE,
         FEATURES,
         TRAINING,
         store=InMemory(),
@@ -102,25 +91,9 @@ def fitted(built, institutions):
     return {name: method.fit(institutions, seed=6) for name, method in built.items()}
 
 
-def test_one_model_for_all_or_one_for_each(fitted):
-    assert list(fitted) == list(METHODS)
-    for name, result in fitted.items():
-        banks = ["bank_a", "bank_b"]
-        of_each = name in METHODS_OF_EACH_BANK
-        assert list(result.scorers) == (banks if of_each else ["global"])
-        models = [run.model for run in result.runs]
-        assert models == MODELS_TRAINED.get(name, ["global"])
-        assert {run.method for run in result.runs} == {name}
-        assert {run.seed for run in result.runs} == {6}
-
-
-def test_scorers_give_one_logit_per_row(fitted):
-    x = np.random.default_rng(0).normal(size=(11, FEATURES)).astype(np.float32)
-    for result in fitted.values():
-        for scorer in result.scorers.values():
-            assert scorer(x).shape == (11,)
-            assert scorer(x[:0]).shape == (0,)
-            assert np.isfinite(scorer(x)).all()
+@pytest.mark.parametrize("name", HERE)
+def test_keeps_the_contract(name, fitted, institutions):
+    assert_keeps_the_contract(name, fitted[name], institutions, seed=6)
 
 
 def test_traffic_of_federated_methods(fitted):
@@ -211,18 +184,14 @@ def test_traffic_of_compressed_methods_is_what_they_encode(fitted, name, payload
 
 def test_federated_methods_differ(fitted, institutions):
     x = institutions[0].train["x"]
-    # Of two institutions nothing can be trimmed, small updates aren't clipped, and
-    # secure sums are sums.
-    alike = {"fed_avg_trimmed_mean", "fed_avg_clipping", "fed_avg_secure"}
+    # Of two institutions nothing can be trimmed, and small updates aren't clipped.
+    alike = {"fed_avg_trimmed_mean", "fed_avg_clipping"}
     names = [
         name
-        for name in METHODS
+        for name in HERE
         if name.startswith(("fed_", "scaffold")) and name not in alike
     ]
-    scores = {
-        name: fitted[name].scorers.get("bank_a", fitted[name].scorers.get("global"))(x)
-        for name in names
-    }
+    scores = {name: fitted[name].scorers["global"](x) for name in names}
     for number, name in enumerate(names):
         for other in names[:number]:
             assert np.abs(scores[name] - scores[other]).max() > 1e-5, (name, other)
@@ -328,10 +297,9 @@ def test_pooled_rows(institutions):
     np.testing.assert_array_equal(rows["y"][:40], institutions[0].train["y"])
 
 
-def test_local_model_is_the_same_whoever_else_takes_part(institutions):
-    (local,) = build_methods(("local",), FEATURES, TRAINING, store=InMemory())
-    together = local.fit(institutions, seed=6)
-    alone = local.fit(institutions[1:], seed=6)
+def test_local_model_is_the_same_whoever_else_takes_part(built, fitted, institutions):
+    together = fitted["local"]
+    alone = built["local"].fit(institutions[1:], seed=6)
     x = institutions[0].train["x"]
     np.testing.assert_array_equal(
         together.scorers["bank_b"](x), alone.scorers["bank_b"](x)
@@ -374,7 +342,7 @@ def test_keras_scorer_has_the_given_weights(institutions):
     np.testing.assert_allclose(scorer(x), (x @ kernel + bias)[:, 0], rtol=1e-5)
 
 
-def test_validation_and_scores_agree_under_class_weights(institutions):
+def test_validation_and_scores_agree_under_class_weights(fitted, institutions):
     """Both are of the real world, though the loss is of another."""
     weight = 9.0
     names = ("fed_avg", "fed_sgd", "centralized")
@@ -386,10 +354,9 @@ def test_validation_and_scores_agree_under_class_weights(institutions):
         task=MARKETING,
         positive_weight=weight,
     )
-    plain = build_methods(names, FEATURES, TRAINING, store=InMemory())
     x = np.concatenate([i.validation["x"] for i in institutions])
     y = np.concatenate([i.validation["y"][:, 0] for i in institutions])
-    for method, unweighted in zip(methods, plain, strict=True):
+    for method in methods:
         result = method.fit(institutions, seed=6)
         scores = result.scorers["global"](x)
         losses = [row.validation_loss for row in result.curves]
@@ -397,7 +364,7 @@ def test_validation_and_scores_agree_under_class_weights(institutions):
             sklearn.metrics.log_loss(y, 1 / (1 + np.exp(-scores))), rel=1e-5
         )
         # Weighted steps are other steps.
-        other = unweighted.fit(institutions, seed=6).scorers["global"](x)
+        other = fitted[method.name].scorers["global"](x)
         assert np.std(scores + np.log(weight) - other) > 1e-3
 
 

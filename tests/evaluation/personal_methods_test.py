@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from tests.evaluation.method_contract import assert_keeps_the_contract
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.evaluation.methods import GLOBAL
 from tff_finance.institutions.examples import InMemory, dense_examples
@@ -24,7 +25,8 @@ TRAINING = TrainingConfig(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def context():
+def context(uncompiled):
+    del uncompiled
     with in_process.execution_context():
         yield
 
@@ -122,6 +124,7 @@ def test_fine_tuning_is_training_at_the_bank_from_the_global_weights(
     unlike, fit, fed_avg
 ):
     tuned = fit(unlike, "fine_tuned", fine_tuning_epochs=5)
+    assert_keeps_the_contract("fine_tuned", tuned, unlike, seed=4)
     before, after = (own_losses(f, unlike) for f in (fed_avg, tuned))
     for run in tuned.runs[1:]:
         curve = [p for p in tuned.curves if p.model == run.model]
@@ -183,6 +186,7 @@ def test_fed_per_keeps_the_heads_that_go_with_its_trunk(misled, fit):
 
 def test_fed_per_trains_opposite_rules_and_sends_the_trunk_only(unlike, fit, fed_avg):
     ours = fit(unlike, "fed_per")
+    assert_keeps_the_contract("fed_per", ours, unlike, seed=4)
     losses = own_losses(ours, unlike)
     assert max(losses.values()) < 0.5 < own_losses(fed_avg, unlike)["bank_b"]
     (run,), (whole,) = ours.runs, fed_avg.runs

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from tests.evaluation.method_contract import assert_keeps_the_contract
 from tests.evaluation.methods_test import institution
 from tff_finance import checks
 from tff_finance.evaluation import private_methods, promises
@@ -44,6 +45,10 @@ def build(name="fed_avg_dp_sgd", **dp_sgd):
 @pytest.fixture(scope="module")
 def fitted(institutions):
     return build().fit(institutions, seed=3)
+
+
+def test_keeps_the_contract(fitted, institutions):
+    assert_keeps_the_contract("fed_avg_dp_sgd", fitted, institutions, seed=3)
 
 
 def rows_of(fitted):
@@ -162,6 +167,8 @@ def test_without_privacy_the_same_training_promises_nothing(institutions):
     """Of huge batches, with so much clipping norm, it is plain gradient descent."""
     settings = {"batch_size": 10**6, "rounds": 2, "learning_rate": 0.5}
     plain = build("fed_avg_poisson", **settings).fit(institutions, seed=3)
+    assert_keeps_the_contract("fed_avg_poisson", plain, institutions, seed=3)
+    assert plain.runs[0].stopped_by == "fixed_rounds"
     assert plain.promises == ()
     training = TrainingConfig(
         hidden_units=(2,),

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from tests.evaluation.method_contract import assert_keeps_the_contract
 from tests.evaluation.methods_test import FEATURES, TRAINING, institution
 from tff_finance import checks
 from tff_finance.evaluation.method_suite import build_methods
@@ -27,6 +28,7 @@ def test_scores_are_those_of_plain_sums(weighting, caplog):
                 store=InMemory(),
             )
         )
+    assert_keeps_the_contract("fed_avg_secure", secure, institutions, seed=6)
     assert "TFF's own runtime runs" not in caplog.text
     np.testing.assert_allclose(
         secure.scorers["global"](x), plain.scorers["global"](x), atol=1e-3

@@ -343,8 +343,8 @@ def test_finished_parts_are_not_run_again(finished_run):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_cleanly(tmp_path, number):
     marker = uuid.uuid4().hex
-    process = start(tmp_path, tmp_path / "results", "--seeds=1", marker=marker)
-    table = tmp_path / "results" / "metrics" / "seed_100" / "local" / "bank_a.csv"
+    process = start(tmp_path, tmp_path / "results", *SMALL, marker=marker)
+    table = tmp_path / "results" / "metrics" / "seed_0" / "local" / "bank_a.csv"
     deadline = time.monotonic() + 120
     while not table.exists() and time.monotonic() < deadline:
         assert process.poll() is None, (tmp_path / "stderr").read_text()

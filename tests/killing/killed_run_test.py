@@ -62,7 +62,7 @@ def workers_of(folder):
 
 
 def test_training_with_institution_state(tmp_path):
-    text = kill_and_resume("training_job.py", tmp_path, kills=5)
+    text = kill_and_resume("training_job.py", tmp_path, kills=3)
     whole, killed = (
         np.load(tmp_path / name / "outcome.npz") for name in ("whole", "killed")
     )
@@ -81,7 +81,7 @@ def comparable(folder):
 
 
 def test_case_study(tmp_path):
-    text = kill_and_resume("case_study_job.py", tmp_path, kills=4)
+    text = kill_and_resume("case_study_job.py", tmp_path, kills=2)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert comparable(killed) == comparable(whole), text
     tables = sorted((whole / "metrics").rglob("*.csv"))

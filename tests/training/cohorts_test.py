@@ -1,6 +1,7 @@
 """Sampled cohorts: uniform, reproducible, and flat in memory."""
 
 import collections
+import functools
 import gc
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import scipy.stats
 import tensorflow_federated as tff
 
+from tests.runtime.in_process_test import Refusing, installed
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.client_work import weights as weights_lib
 from tff_finance.client_work.batches import LocalEpochs
@@ -23,7 +25,7 @@ from tff_finance.privacy.mechanisms import (
     FullParticipation,
     PoissonSampledGaussian,
 )
-from tff_finance.runtime import in_process
+from tff_finance.runtime.in_process import InProcessContext
 from tff_finance.tasks import keras_models
 from tff_finance.tasks.risk import build_risk_model
 from tff_finance.training.cohorts import (
@@ -117,12 +119,22 @@ def test_another_population_and_groups_without_a_store_are_refused(tmp_path):
         cohort_data(["a", "b"], cohorts, store=ShardFiles(tmp_path, grouped=True))
 
 
+@pytest.fixture(scope="module")
+def here():
+    """In this process; keeps what it has traced."""
+    return InProcessContext(Refusing())
+
+
+IN_MEMORY = InMemory()
+
+
 def examples(number, rows=20):
     rng = np.random.default_rng(number)
     x = rng.normal(size=(rows, FEATURES))
     return dense_examples(x, x[:, 0] > 0, institution=f"branch_{number}")
 
 
+@functools.cache
 def fed_avg(store):
     model = keras_models.functional_model(lambda: build_risk_model(FEATURES, seed=1))
     process = build_fed_avg(
@@ -154,22 +166,22 @@ def run(store, client_data, all_data, rounds):
     )
 
 
-def test_rounds_are_counted_from_0():
+def test_rounds_are_counted_from_0(here):
     """A resumed run would else draw the cohorts of other rounds."""
-    asked, data = [], [InMemory().client_dataset(examples(0))]
-    with in_process.execution_context():
-        run(InMemory(), lambda number: asked.append(number) or data, data, 3)
+    asked, data = [], [IN_MEMORY.client_dataset(examples(0))]
+    with installed(here):
+        run(IN_MEMORY, lambda number: asked.append(number) or data, data, 3)
     assert asked == [0, 1, 2]
 
 
-def test_groups_of_a_cohort_train_as_its_institutions(tmp_path):
+def test_groups_of_a_cohort_train_as_its_institutions(here, tmp_path):
     tables = [examples(i) for i in range(10)]
     cohorts = UniformCohorts(population=10, size=5, seed=2)
-    in_memory = [InMemory().client_dataset(t) for t in tables]
+    in_memory = [IN_MEMORY.client_dataset(t) for t in tables]
     store = ShardFiles(tmp_path, grouped=True)
     by_file = [store.client_dataset(t) for t in tables]
-    with in_process.execution_context():
-        alone = run(InMemory(), cohort_data(in_memory, cohorts), in_memory, 4)
+    with installed(here):
+        alone = run(IN_MEMORY, cohort_data(in_memory, cohorts), in_memory, 4)
         groups = run(
             store,
             cohort_data(by_file, cohorts, store=store, group_size=2),
@@ -182,9 +194,9 @@ def test_groups_of_a_cohort_train_as_its_institutions(tmp_path):
         np.testing.assert_allclose(left, right, atol=1e-6)
 
 
-def test_ten_thousand_institutions_are_flat_in_memory():
+def test_ten_thousand_institutions_are_flat_in_memory(here):
     """Training on cohorts, validation over all of them."""
-    everybody = [InMemory().client_dataset(examples(i)) for i in range(10_000)]
+    everybody = [IN_MEMORY.client_dataset(examples(i)) for i in range(10_000)]
     cohorts = UniformCohorts(population=10_000, size=50, seed=0)
     of_round = cohort_data(everybody, cohorts)
     resident = []
@@ -195,8 +207,8 @@ def test_ten_thousand_institutions_are_flat_in_memory():
             resident.append(psutil.Process().memory_info().rss)
         return of_round(round_number)
 
-    with in_process.execution_context():
-        trained = run(InMemory(), watched, everybody, 151)
+    with installed(here):
+        trained = run(IN_MEMORY, watched, everybody, 151)
         assert trained.curve[-1].validation_accuracy > 0.9
     before, after = resident
     assert after - before < 40 * 2**20

@@ -8,13 +8,14 @@ import pytest
 import scipy.stats
 import tensorflow_federated as tff
 
+from tests.runtime.in_process_test import Refusing, installed
 from tff_finance.algorithms.scaffold import build_scaffold
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.institutions.examples import client_dataset, dense_examples
 from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.metrics.validation import ValidationResult
 from tff_finance.records.participation import ParticipationConfig
-from tff_finance.runtime import in_process
+from tff_finance.runtime.in_process import InProcessContext
 from tff_finance.tasks import keras_models
 from tff_finance.tasks.risk import build_risk_model
 from tff_finance.training.checkpoints import Checkpoints
@@ -212,15 +213,20 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def process(model, files):
     """SCAFFOLD by rows: the state and the weights must be of those who took part."""
-    with in_process.execution_context():
-        return build_scaffold(
-            model,
-            client_learning_rate=0.2,
-            batches=LocalEpochs(epochs=1, batch_size=8),
-            num_institutions=BANKS,
-            state_files=files,
-            weighting=tff.learning.ClientWeighting.NUM_EXAMPLES,
-        )
+    return build_scaffold(
+        model,
+        client_learning_rate=0.2,
+        batches=LocalEpochs(epochs=1, batch_size=8),
+        num_institutions=BANKS,
+        state_files=files,
+        weighting=tff.learning.ClientWeighting.NUM_EXAMPLES,
+    )
+
+
+@pytest.fixture(scope="module")
+def here():
+    """In this process; keeps what it has traced."""
+    return InProcessContext(Refusing())
 
 
 def run(process, model, files, client_data, rounds, checkpoints=None):
@@ -263,12 +269,12 @@ SOME = Participation(
 )
 
 
-def test_rounds_are_of_those_who_reported(process, model, files, data):
+def test_rounds_are_of_those_who_reported(process, model, files, data, here):
     """And nothing but the round moves in one that nobody takes part in."""
     rounds = 8
     members = [SOME.members(r) for r in range(rounds)]
     assert [] in members
-    with in_process.execution_context():
+    with installed(here):
         trained = run(process, model, files, cohort_data(data, SOME), rounds)
         found = files.fingerprint(rounds)
         states = by_hand(process, model, files, [[data[i] for i in m] for m in members])
@@ -287,10 +293,10 @@ def test_rounds_are_of_those_who_reported(process, model, files, data):
 
 
 def test_a_run_that_was_killed_goes_on_with_the_same_cohorts(
-    process, model, files, data, tmp_path
+    process, model, files, data, here, tmp_path
 ):
     of_round = cohort_data(data, SOME)
-    with in_process.execution_context():
+    with installed(here):
         whole = run(process, model, files, of_round, 7)
         expected = files.fingerprint(7)
         for rounds in (4, 7):
@@ -311,10 +317,10 @@ def test_tffs_runtime_takes_rounds_without_anybody(
 
 
 def test_a_cohort_of_the_broken_one_is_a_lost_round_but_all_broken_is_divergence(
-    process, model, files, data
+    process, model, files, data, here
 ):
     broken = bank(0, rows=9, broken=True)
-    with in_process.execution_context():
+    with installed(here):
         trained = run(
             process, model, files, lambda r: [broken] if r == 1 else data[1:3], 3
         )
@@ -326,10 +332,10 @@ def test_a_cohort_of_the_broken_one_is_a_lost_round_but_all_broken_is_divergence
 
 
 def test_a_cohort_of_a_broken_and_an_empty_one_is_a_lost_round(
-    process, model, files, data
+    process, model, files, data, here
 ):
     nobody = [bank(0, rows=9, broken=True), bank(3, rows=0)]
-    with in_process.execution_context():
+    with installed(here):
         trained = run(
             process, model, files, lambda r: nobody if r == 1 else data[1:3], 3
         )
