@@ -139,7 +139,8 @@ class TrainingConfig:
         proximal_mu: Strength of FedProx's proximal term; at 0 it is FedAvg.
         plateau_rates: Which learning rates are reduced when the validation loss
             stops falling, from `LEARNING_RATES`; "client" is that of the references
-            too. FedSGD's stays as it is.
+            too, of FedMD while its models train alone. FedSGD's stays as it is, and
+            FedBuff's client rate can't be reduced.
         plateau_factor: What a rate is multiplied by, below 1.
         plateau_patience: Rounds without a better validation loss before that.
         plateau_minimum: No rate is reduced below it.
@@ -259,8 +260,8 @@ class TrainingConfig:
 
         Raises:
             ValueError: If SCAFFOLD is to have another local optimizer than SGD, FedPer
-                more local layers than there are, or a method cohorts or an attack that
-                it has no room for.
+                more local layers than there are, FedBuff another client rate in time,
+                or a method cohorts or an attack that it has no room for.
         """
         layers = len(self.hidden_units) + 1
         if "fed_per" in methods and self.personalization.local_layers > layers:
@@ -273,6 +274,8 @@ class TrainingConfig:
                 "`client_optimizer` must be sgd for scaffold, whose variates are means "
                 f"of gradients; got {self.client_optimizer!r}."
             )
+        if "fed_buff" in methods:
+            self.asynchronous.check_plateau(self.plateau_rates, self.plateau_patience)
         rooms = {
             "participation": (self.participation.everyone, WITH_COHORTS),
             "attack": (self.robustness.attack == NO_ATTACK, UNDER_ATTACK),
