@@ -261,6 +261,16 @@ def test_methods_of_a_server_optimizer_are_fed_avg_with_it(fitted, institutions)
     assert faster.curves[-1].validation_loss != expected.curves[-1].validation_loss
 
 
+def test_fed_sgd_takes_the_server_optimizer_too(fitted, institutions):
+    default = fitted["fed_sgd"].curves[0]
+    assert default.server_learning_rate == 1.0
+    found = fit(institutions, "fed_sgd", server_optimizer="adam")
+    assert found.curves[0].server_learning_rate == 0.03
+    assert (
+        found.curves[-1].validation_loss != fitted["fed_sgd"].curves[-1].validation_loss
+    )
+
+
 def test_fed_prox_at_zero_is_fed_avg(fitted, institutions):
     found = fit(institutions, "fed_prox", proximal_mu=0.0)
     assert [p.validation_loss for p in found.curves] == [
