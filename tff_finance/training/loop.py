@@ -166,7 +166,6 @@ def train(
             )
         ):
             number = progress.round + 1
-            timing = rounds.timing(progress.round)
             begun.begin(progress.round)
             data = rounds.client_data(
                 progress.round, lambda: process.get_model_weights(progress.state)
@@ -184,7 +183,11 @@ def train(
                 weights = process.get_model_weights(output.state)
                 validation = validate(weights)
             point = _curve_point(
-                number, found, validation=validation, rates=rates, timing=timing
+                number,
+                found,
+                validation=validation,
+                rates=rates,
+                timing=rounds.timing(progress.round),
             )
             if diverges := _divergence(progress, point, stopping):
                 # Nothing of this round is kept, so that a resumed run ends here too.
@@ -194,6 +197,7 @@ def train(
             progress.state = rates.after(point, progress.state)
             progress.seconds = time.monotonic() - start
             progress.kept_rounds = rounds.kept()
+            keeper.after_round(progress)
             bar.update()
             if validation:
                 bar.set_postfix(loss=f"{validation.loss:.4f}")
