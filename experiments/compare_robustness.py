@@ -33,7 +33,9 @@ METHODS = (
 _METRICS = ("accuracy", "auc")
 _COUNTS = ("rejected_updates", "runs_diverged")
 
-flags.adopt_module_key_flags(runtime_flags)  # so that --help shows them
+# So that --help lists them too.
+for _module in (runtime_flags, resume):
+    flags.adopt_module_key_flags(_module)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder; made if missing.")
 _SEEDS = flags.DEFINE_integer("seeds", 5, "Number of repetitions.", lower_bound=1)
 _FIRST_SEED = flags.DEFINE_integer(
@@ -111,8 +113,12 @@ def _run(
 
 
 def _shared(configs: dict[str, CaseStudyConfig]) -> dict[str, Any]:
-    """The configuration of all attacks, as the last one has it."""
-    return list(configs.values())[-1].to_mapping()
+    """The configuration of all; the attack, of which there are several, is null."""
+    mapping = list(configs.values())[-1].to_mapping()
+    if len(configs) > 1:
+        of_all = {"attack": None, "hostile_institution": _HOSTILE.value}
+        mapping["training"]["robustness"] |= of_all
+    return mapping
 
 
 def _print_table(attacks: dict[str, Any]) -> None:
@@ -147,7 +153,7 @@ def _configs(runtime: str) -> dict[str, CaseStudyConfig]:
             f"{_HOSTILE.value!r}"
         )
     heterogeneity, first = _HETEROGENEITY.value, _FIRST_SEED.value
-    rounds = _ROUNDS.value or scenario.training.rounds
+    rounds = scenario.training.rounds if _ROUNDS.value is None else _ROUNDS.value
     try:
         configs = {
             attack: CaseStudyConfig(

@@ -20,7 +20,9 @@ from tff_finance.records.run_folder import RunFolder
 if TYPE_CHECKING:
     from tff_finance.datasets.scenarios import Scenario
 
-flags.adopt_module_key_flags(runtime_flags)  # so that --help shows them
+# So that --help lists them too.
+for _module in (runtime_flags, resume):
+    flags.adopt_module_key_flags(_module)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder; made if missing.")
 _SCENARIO = flags.DEFINE_enum(
     "scenario", "market", ["market", "scarce_labels", "dominant_bank"], "To sweep."

@@ -29,12 +29,12 @@ _TRAINING = (
         "server_optimizer",
         None,
         OPTIMIZERS,
-        "Of fed_avg, fed_prox and scaffold; the methods named after one have it.",
+        "Of all federated methods but fed_md; the methods named after one have it.",
     ),
     flags.DEFINE_float(
         "server_learning_rate",
         None,
-        "Of the server in all federated methods but fed_sgd. Default: the optimizer's.",
+        "Of that optimizer in all of these but fed_sgd. Default: the optimizer's.",
     ),
     flags.DEFINE_float("proximal_mu", None, "Of fed_prox; 0 is fed_avg."),
     flags.DEFINE_list(
@@ -57,7 +57,11 @@ _TRAINING = (
     flags.DEFINE_integer(
         "fed_sgd_validate_every", None, "FedSGD rounds between two validations."
     ),
-    flags.DEFINE_float("fed_sgd_learning_rate", None, "Of FedSGD's server step."),
+    flags.DEFINE_float(
+        "fed_sgd_learning_rate",
+        None,
+        "Of FedSGD's server step. Default: the optimizer's.",
+    ),
     flags.DEFINE_integer("max_epochs", None, "Most epochs of local and centralized."),
     flags.DEFINE_integer(
         "patience",

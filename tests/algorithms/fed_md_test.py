@@ -57,6 +57,16 @@ def test_the_consensus_of_one_institution_is_its_own():
     np.testing.assert_array_equal(consensus({"bank": scores}), scores)
 
 
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_scores_that_are_not_finite_are_left_out(broken):
+    rng = np.random.default_rng(0)
+    scores = {name: rng.random(7).astype(np.float32) for name in ("a", "b", "c")}
+    whole = [scores["a"], scores["c"]]
+    scores["b"] = np.append(scores["b"][1:], np.float32(broken))
+    np.testing.assert_allclose(consensus(scores), np.mean(whole, axis=0), rtol=1e-6)
+    assert np.isnan(consensus({"b": scores["b"]})).all()
+
+
 def test_only_scores_are_sent():
     form = tff.backends.mapreduce.get_map_reduce_form_for_computation(
         tff.federated_computation(

@@ -9,7 +9,10 @@ import tensorflow_federated as tff
 
 from tests.algorithms.learning import largest_move
 from tests.runtime.in_process_test import Refusing, installed
-from tff_finance.aggregation.coordinate_wise import build_median_factory
+from tff_finance.aggregation.coordinate_wise import (
+    build_median_factory,
+    build_trimmed_mean_factory,
+)
 from tff_finance.aggregation.geometric_median import build_geometric_median_factory
 from tff_finance.aggregation.rejecting import RejectingFactory
 from tff_finance.aggregation.sparse_sum import SparseSumFactory
@@ -29,7 +32,12 @@ from tff_finance.client_work.error_feedback import build_top_k
 from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.institutions.shards import ShardFiles
 from tff_finance.institutions.state import InstitutionStateFiles
-from tff_finance.privacy.institution_level import FixedClipping, TreeClipping
+from tff_finance.privacy.institution_level import (
+    AdaptiveClipping,
+    FixedClipping,
+    TreeClipping,
+)
+from tff_finance.records.config import METHODS
 from tff_finance.runtime.in_process import InProcessContext
 from tff_finance.training.checkpoints import Checkpoints
 
@@ -87,11 +95,22 @@ BUILDERS = {
         TreeClipping(**CLIPPING, restart_every=2).aggregator(seed_source=same_seed),
         weighting=UNIFORM,
     ),
+    # With a norm that stays: what moves it is counted over all, with and without rows.
+    "dp_fed_avg_adaptive": of_aggregator(
+        AdaptiveClipping(
+            initial_l2_clip_norm=0.5,
+            noise_multiplier=0.0,
+            expected_updates=2,
+            learning_rate=0.0,
+        ).aggregator(seed_source=same_seed),
+        weighting=UNIFORM,
+    ),
     "fed_avg": of_server_optimizer("sgd"),
     "fed_avgm": of_server_optimizer("momentum"),
     # Adagrad and Yogi are of Adam's class: server_optimizers_test runs them.
     "fed_adam": of_server_optimizer("adam"),
     "fed_avg_median": of_aggregator(build_median_factory()),
+    "fed_avg_trimmed_mean": of_aggregator(build_trimmed_mean_factory(0.2)),
     "fed_avg_geometric_median": of_aggregator(build_geometric_median_factory()),
     "fed_avg_rejecting": of_aggregator(
         RejectingFactory(tff.aggregators.MeanFactory(), median_multiple=2.0)
@@ -128,6 +147,33 @@ BUILDERS = {
         model, optimizer=sgd(0.2, momentum=0.9), batches=BATCHES, store=store
     ),
 }
+
+
+# Methods that are trained by the process of another name.
+TRAINED_AS = {
+    "local": "single_site",
+    "centralized": "single_site",
+    "fine_tuned": "fed_avg",
+    "fed_avg_branches": "fed_avg",
+}
+WITHOUT_CASE = {
+    "gradient_boosting": "no learning process: trees of pooled rows",
+    "fed_md": "no learning process: no weights are shared",
+    "fed_avg_clipping": "TFF's quantiles count institutions without rows as well",
+    "fed_avg_dp_sgd": "no loss, no shards, noise by number of rows: "
+    "private_fed_avg_test",
+    "fed_avg_poisson": "the same without noise",
+    "fed_avg_secure": "TFF's own runtime has no secure sums: "
+    "institution_private_fed_avg_test",
+    "dp_fed_avg_distributed": "the same",
+}
+
+
+def test_every_method_has_a_case_or_a_reason_why_not():
+    cases = {*BUILDERS} - {"single_site"}
+    assert not cases & {*TRAINED_AS, *WITHOUT_CASE}
+    assert {*METHODS} == cases | {*TRAINED_AS, *WITHOUT_CASE}
+    assert {*TRAINED_AS.values()} <= {*BUILDERS}
 
 
 # A single site has no other institutions to go on with.

@@ -53,6 +53,13 @@ def summary_of(record):
     return summary["contribution"]
 
 
+def test_time_that_is_up_is_a_maximum_too():
+    """As in the summary of methods."""
+    rows = with_contributions(stopped_by="max_simulated_seconds")
+    found = summary_of(rows)
+    assert found["runs"] == found["runs_stopped_at_maximum"] == 9
+
+
 def test_by_hand():
     found = summary_of(with_contributions())
     assert found["method"] == "fed_avg"

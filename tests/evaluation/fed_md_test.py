@@ -1,21 +1,27 @@
 """FedMD as a method: models of different kinds, what each keeps, traffic."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from tests.evaluation.method_contract import assert_keeps_the_contract
 from tff_finance import checks
-from tff_finance.evaluation.fed_md_participants import BoostingParticipant
+from tff_finance.evaluation.fed_md_participants import (
+    BoostingParticipant,
+    NetworkParticipant,
+)
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.records.training_config import TrainingConfig
 from tff_finance.runtime import in_process
+from tff_finance.training.loop import TrainingDivergedError
 
 FEATURES = 3
 ROWS = 50
@@ -201,3 +207,42 @@ def test_an_institution_without_validation_rows_is_refused(institutions):
     kinds = ("gradient_boosting",)
     with pytest.raises(checks.RunFailedError, match="'bank_a' has no validation rows"):
         fit([without, *others], fed_md_models=kinds)
+
+
+def breaking(names):
+    """Networks of these institutions break as soon as they learn from others."""
+    learn = NetworkParticipant.learn
+
+    def learn_or_break(self, consensus):
+        loss = learn(self, consensus)
+        if self._name.item().decode() not in names:
+            return loss
+        weights = self._learner.process.get_model_weights(self._state)
+        nothing = tf.nest.map_structure(lambda w: np.full_like(w, np.nan), weights)
+        self._state = self._learner.process.set_model_weights(self._state, nothing)
+        return math.nan
+
+    return learn_or_break
+
+
+def test_a_model_that_breaks_breaks_no_other(institutions, monkeypatch):
+    monkeypatch.setattr(NetworkParticipant, "learn", breaking({"bank_a"}))
+    found = fit(institutions, fed_md_rounds=2)
+    losses = {
+        name: [p.validation_loss for p in found.curves if p.model == name]
+        for name in found.scorers
+    }
+    assert losses["bank_a"] == [None, None]
+    assert all(None not in losses[name] for name in ("bank_b", "bank_c"))
+    left_out = [(p.model, p.round) for p in found.curves if p.non_finite_updates]
+    assert left_out == [("bank_a", 2)]
+    assert np.isfinite(found.scorers["bank_a"](institutions[0].validation["x"])).all()
+    (run, *_) = found.runs
+    assert run.best_round == 0
+
+
+def test_without_anybodys_scores_training_has_diverged(institutions, monkeypatch):
+    names = {i.institution for i in institutions}
+    monkeypatch.setattr(NetworkParticipant, "learn", breaking(names))
+    with pytest.raises(TrainingDivergedError, match=r"nobody's scores .* in round 2"):
+        fit(institutions, fed_md_models=("4",))

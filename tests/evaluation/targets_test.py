@@ -12,7 +12,12 @@ from tff_finance.datasets.contract_file import (
 from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
 from tff_finance.datasets.different_targets import different_targets
 from tff_finance.datasets.institution_format import InstitutionFormat
-from tff_finance.evaluation.targets import check_nothing_pools, differ, targets_of
+from tff_finance.evaluation.targets import (
+    check_nothing_pools,
+    differ,
+    pooling,
+    targets_of,
+)
 
 CONTRACT = dataclasses.replace(
     CREDIT_CONTRACT, formats={"bank_b": InstitutionFormat(label_meaning="leaves")}
@@ -41,6 +46,17 @@ def test_what_pools_labels_is_refused_over_different_ones():
         check_nothing_pools(different, {"class_weights": False, "payments": "day"})
     check_nothing_pools(different, {"class_weights": False, "payments": None})
     check_nothing_pools(same, {"class_weights": True, "payments": "day"})
+
+
+@pytest.mark.parametrize("method", ["centralized", "gradient_boosting", "fed_md"])
+def test_methods_that_pool_labels_or_average_predictions_are_refused(method):
+    asked = pooling(["fed_avg", method])
+    with pytest.raises(checks.RunFailedError, match=f"`methods={method}` needs labels"):
+        check_nothing_pools({"a": "x", "b": "y"}, asked)
+    check_nothing_pools({"a": "x", "b": "x"}, asked)
+    # The others have a model for each target, or show what one for all costs.
+    others = pooling(["local", "fed_avg", "fine_tuned", "fed_per"])
+    check_nothing_pools({"a": "x", "b": "y"}, others)
 
 
 def test_synthetic_banks_of_different_targets():

@@ -1,7 +1,10 @@
 """When a curve reaches a target for good, and what is said of several seeds."""
 
+import types
+
 import pytest
 
+from tff_finance.evaluation import time_to_target
 from tff_finance.evaluation.time_to_target import TimedCurve, compare_times
 
 
@@ -48,3 +51,34 @@ def test_a_seed_that_never_arrives_leaves_no_mean():
     assert result["ratio"]["mean"] is None
     assert result["ratio"]["values"] == [None, 0.5]
     assert "isn't reached under every seed" in result["ratio"]["reason"]
+
+
+def test_rounds_that_are_not_judged_have_no_point(monkeypatch):
+    """Such as one in which no update counted: there are no weights for it."""
+    losses = {1: 0.5, 2: None, 3: 0.6, 4: 0.4}
+
+    class Learner:
+        def train(self, *tables, watch, **options):
+            for number, loss in losses.items():
+                if loss is not None:
+                    watch(f"weights {number}")
+            points = [
+                types.SimpleNamespace(
+                    round=number,
+                    validation_loss=loss,
+                    simulated_seconds=10.0 * number,
+                    late_updates=0,
+                    lost_updates=0,
+                )
+                for number, loss in losses.items()
+            ]
+            return types.SimpleNamespace(curve=points, rounds=4, stopped_by="patience")
+
+    monkeypatch.setattr(
+        time_to_target, "_test_auc", lambda learner, weights, consortium: weights
+    )
+    nobody = types.SimpleNamespace(training=())
+    found = time_to_target.timed_curve(Learner(), nobody, seed=1, label="test")
+    assert found.seconds == (10.0, 40.0)
+    assert found.auc == ("weights 1", "weights 4")
+    assert found.end_seconds == 40.0

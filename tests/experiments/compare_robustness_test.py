@@ -33,6 +33,7 @@ def run(*arguments):
         ("--heterogeneity=2", "`heterogeneity` must be between"),
         ("--attacks=none,magic", "`attack` must be one of none, sign_flip"),
         ("--methods=fed_magic", "`methods` must be one of"),
+        ("--rounds=0", "`rounds` must be at least 1, got 0"),
     ],
 )
 def test_flags_that_make_no_sense_get_one_line_and_exit_code_2(tmp_path, flag, named):
@@ -43,17 +44,25 @@ def test_flags_that_make_no_sense_get_one_line_and_exit_code_2(tmp_path, flag, n
     assert not (tmp_path / "out").exists()
 
 
+def test_help_has_the_flags_of_runs_that_go_on():
+    result = run("--help")
+    assert "--[no]restart" in result.stdout
+    assert "--checkpoint_seconds" in result.stdout
+
+
 def test_every_attack_meets_every_aggregation(tmp_path):
     result = run(
         f"--output_dir={tmp_path}",
         "--seeds=1",
         "--rounds=2",
-        "--attacks=none,scale",
+        "--attacks=scale,none",
         "--methods=fed_avg,fed_avg_rejecting",
     )
     assert result.returncode == 0, result.stderr
     found = json.loads((tmp_path / "robustness.json").read_text())
-    assert list(found["attacks"]) == ["none", "scale"]
+    assert list(found["attacks"]) == ["scale", "none"]
+    of_all = found["config"]["training"]["robustness"]
+    assert (of_all["attack"], of_all["hostile_institution"]) == (None, "bank_c")
     for attack, methods in found["attacks"].items():
         assert list(methods) == found["config"]["methods"]
         for method, values in methods.items():

@@ -69,6 +69,7 @@ def test_help_names_the_flags_of_all_parts():
         ([RATE, RATE], "client_learning_rate is given twice"),
         ([RATE, "--client_learning_rate=1"], "can't be both given and searched"),
         ([RATE, "--method=gradient_boosting"], "gradient_boosting"),
+        (["--search=proximal_mu=0:1"], "`proximal_mu` makes no difference to fed_avg"),
         ([RATE, "--trials=0"], "trials"),
         ([RATE, "--first_seed=99", "--seeds=3"], "[100, 101]"),
         ([RATE, "--prune", "--seeds=1"], "`prune` needs two"),

@@ -65,6 +65,11 @@ def test_times_are_positive(text):
         ({"max_staleness": -1}, "`max_staleness` must be at least 0"),
         ({"fed_buff_rounds": 0}, "`fed_buff_rounds` must be at least 1"),
         ({"max_simulated_seconds": 60.0}, "`institution_seconds` must be given"),
+        ({"outage_rate": 0.1, "outage_seconds": 1.0}, "`institution_seconds` must be"),
+        (
+            {"institution_seconds": "equal(60)", "outage_seconds": 1.0},
+            "`outage_rate` must be given with `outage_seconds`",
+        ),
         ({"institution_seconds": FROM_FILE}, "`institutions` must be given"),
         ({"institutions": (BANK_A,)}, "`institutions` must be given"),
     ],

@@ -37,11 +37,12 @@ def config(**options):
         config(training=TrainingConfig(hidden_units=(), weighting="uniform")),
         config(contribution=ContributionConfig(method="centralized")),
         config(
+            methods=("fed_avg", "fed_sgd"),
             training=TrainingConfig(
                 server_optimizer="adam",
                 server_learning_rate=0.01,
                 plateau_rates=("client", "server"),
-            )
+            ),
         ),
         config(
             training=TrainingConfig(
@@ -153,6 +154,24 @@ def test_a_plateau_that_training_does_not_live_to_see_is_refused():
     with pytest.raises(ValueError, match="`plateau_patience` must be below `patience`"):
         TrainingConfig(plateau_patience=10, **options)
     assert TrainingConfig(plateau_patience=9, **options)
+
+
+def test_fed_buffs_rates_fall_in_time_and_at_the_server_only():
+    methods = ("fed_avg", "fed_buff")
+    options = {"plateau_rates": ("server",), "plateau_patience": 20}
+    training = TrainingConfig(**options)
+    assert config(methods=methods, training=training)
+    client = dataclasses.replace(training, plateau_rates=("client", "server"))
+    with pytest.raises(ValueError, match="`plateau_rates` must be without client"):
+        config(methods=methods, training=client)
+    assert config(methods=("fed_avg",), training=client)
+    hasty = dataclasses.replace(
+        training, asynchronous=AsynchronousConfig(fed_buff_patience=20)
+    )
+    message = "`plateau_patience` must be below `fed_buff_patience`, 20"
+    with pytest.raises(ValueError, match=message):
+        config(methods=methods, training=hasty)
+    assert config(methods=("fed_avg",), training=hasty)
 
 
 def test_scaffold_is_of_plain_sgd():

@@ -48,6 +48,8 @@ def test_mapping_is_json_and_has_everything():
         ({"study": study(seeds=(1000,))}, "`prune` needs two `seeds`"),
         ({"study": study(methods=("local", "fed_avg"))}, "`methods` must be one"),
         ({"sampler_seed": -1}, "`sampler_seed` must be between"),
+        ({"search": ("proximal_mu=0:1",)}, "`proximal_mu` makes no difference to fed_"),
+        ({"search": ("plateau_factor=0.1:0.9",)}, "`plateau_factor` needs `plateau_ra"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options, match):

@@ -18,6 +18,7 @@ from tff_finance.training.asynchronous_rounds import AsynchronousRounds
 from tff_finance.training.checkpoints import Checkpoints
 from tff_finance.training.loop import TrainingDivergedError, train
 from tff_finance.training.outages import Outage
+from tff_finance.training.plateau import ReduceOnPlateau
 from tff_finance.training.progress import StoppingRule
 from tff_finance.training.rounds import SynchronousRounds
 from tff_finance.training.simulated_clock import AsynchronousClock, Site
@@ -183,6 +184,13 @@ def test_time_is_limited_by_the_clock(process, store, data):
         )
     with pytest.raises(ValueError, match="there is no simulated clock"):
         run(process, data, max_simulated_seconds=5.0)
+
+
+def test_a_stale_update_has_no_other_rate_than_it_began_with(process, store, data):
+    client, server = (ReduceOnPlateau(rate=name) for name in ("client", "server"))
+    rounds = AsynchronousRounds(store, data, build_clock)
+    with pytest.raises(ValueError, match="can't reduce the rate 'client'"):
+        run(process, rounds, plateaus=[server, client])
 
 
 def test_updates_that_are_all_broken_are_divergence(process, store):

@@ -51,6 +51,23 @@ def names(tmp_path):
     return sorted(path.name[-1] for path in tmp_path.rglob("bank_a/round_*"))
 
 
+def test_without_checkpoints_few_files_are_left(files, tmp_path):
+    """The newest, and those of the best round: nothing else is read again."""
+    keeper = Keeper(checkpoints=None, institution_state=files)
+    folder = tmp_path / "institutions" / "bank_a"
+    progress = after(3)
+    best = progress.best
+    for number in range(4, 61):
+        worse = dataclasses.replace(best, round=number, validation_loss=9.0)
+        progress.add(worse, WEIGHTS)
+        (folder / f"round_{number:08}").write_bytes(bytes([number]))
+        keeper.after_round(progress)
+        assert (folder / f"round_{number:08}").exists()
+        assert (folder / "round_00000003").exists()
+        assert len(list(folder.iterdir())) <= 22
+    assert len(list(folder.iterdir())) == 2
+
+
 def test_goes_on_with_the_institutions_files_of_the_round(keeper, tmp_path):
     keeper.save(after(3))
     assert names(tmp_path) == ["3", "4"]

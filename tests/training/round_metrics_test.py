@@ -2,7 +2,9 @@
 
 import math
 
+import numpy as np
 import pytest
+import tensorflow_federated as tff
 
 from tff_finance.training import round_metrics
 
@@ -57,6 +59,17 @@ def test_a_loss_of_rows_that_count_may_be_broken():
 
 def test_what_gives_no_loss_away_has_none():
     assert read({"non_finite_updates": 1}).training_loss is None
+
+
+def test_updates_that_tff_zeroes_are_counted():
+    """By the name that its robust aggregator has for them."""
+    process = tff.learning.robust_aggregator().create(
+        tff.to_type([(np.float32, [3])]), tff.TensorType(np.float32)
+    )
+    measurements = process.next.type_signature.result.measurements.member
+    zeroed = measurements["zeroed_count"]
+    assert zeroed.shape == ()
+    assert read(work(), aggregator={"zeroed_count": 1}).rejected_updates == 1
 
 
 def test_updates_that_were_left_out_are_counted():

@@ -35,10 +35,11 @@ def consensus(scores: Mapping[str, np.ndarray]) -> np.ndarray:
 
     Args:
         scores: By institution, float32[rows]: probabilities of label 1 of the
-            reference rows.
+            reference rows. Those of an institution one of whose scores isn't finite
+            are left out.
 
     Returns:
-        float32[rows].
+        float32[rows]; NaN if nobody's are left.
     """
     datasets = [
         tf.data.Dataset.from_tensors(
@@ -59,7 +60,8 @@ def build_consensus(rows: int) -> tff.Computation:
     """Builds `<{P*}@CLIENTS> -> float32[rows]@SERVER`, the unweighted mean.
 
     `P`, what an institution predicts: `OrderedDict(scores=float32[rows],
-    institution=str)`; `sent_type` is what leaves it.
+    institution=str)`; `sent_type` is what leaves it. Scores of which one isn't finite
+    leave it as zeros that don't count.
 
     Args:
         rows: Of the reference table.
@@ -76,7 +78,11 @@ def build_consensus(rows: int) -> tff.Computation:
     @tff.tensorflow.computation(scores_type)
     def sent(dataset: Any) -> Any:
         scores = dataset.get_single_element()["scores"]
-        return collections.OrderedDict(scores=scores, institutions=tf.constant(1.0))
+        finite = tf.reduce_all(tf.math.is_finite(scores))
+        return collections.OrderedDict(
+            scores=tf.where(finite, scores, tf.zeros_like(scores)),
+            institutions=tf.cast(finite, tf.float32),
+        )
 
     @tff.tensorflow.computation(sent_type(rows))
     def mean(total: Any) -> Any:
@@ -90,7 +96,7 @@ def build_consensus(rows: int) -> tff.Computation:
 
 
 def sent_type(rows: int) -> tff.Type:
-    """What an institution sends in a round: its scores, and a 1 to count it by."""
+    """What an institution sends in a round: its scores, and whether they count."""
     return tff.to_type(
         collections.OrderedDict(scores=(np.float32, [rows]), institutions=np.float32)
     )

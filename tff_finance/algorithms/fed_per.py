@@ -106,6 +106,7 @@ def build_fed_per_validation(
     num_local: int,
     state_files: InstitutionStateFiles,
     store: ExampleStore | None = None,
+    with_auc: bool = False,
 ) -> tff.Computation:
     """Builds validation in which every institution uses its own newest head.
 
@@ -118,6 +119,7 @@ def build_fed_per_validation(
         num_local: Likewise.
         state_files: Likewise.
         store: Likewise.
+        with_auc: As in `build_federated_validation`.
 
     Returns:
         The computation.
@@ -136,6 +138,7 @@ def build_fed_per_validation(
         weights_type=weights_lib.weights_type(model, num_trunk(model, num_local)),
         element_type=store.element_type(weights_lib.num_features(model)),
         complete=complete,
+        with_auc=with_auc,
     )
 
 

@@ -15,7 +15,17 @@ from tff_finance.training import communication
 
 
 def quantized_fed_avg(suite: Suite, name: str) -> Method:
-    """FedAvg of rotated and quantized updates."""
+    """FedAvg of rotated and quantized updates.
+
+    The process serves all seeds of a study, which so have the same rotations.
+
+    Args:
+        suite: What it is built from.
+        name: In tables and records.
+
+    Returns:
+        The method.
+    """
     aggregator = build_quantized_mean(suite.training.quantization_bits)
     return _compressed(suite, name, aggregator)
 

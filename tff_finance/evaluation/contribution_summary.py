@@ -10,6 +10,7 @@ from tff_finance.evaluation.contribution import (
     shapley_values,
 )
 from tff_finance.records.coalition_row import CoalitionRow
+from tff_finance.records.stopped_by import at_maximum
 
 Summarize = Callable[[Sequence[float | None], str, str], dict[str, Any]]
 """Takes values by seed, why one is undefined, and whose test rows they are of."""
@@ -49,7 +50,7 @@ def summarize_contribution(
         "metric": rows[0].metric,
         "empty_coalition": EMPTY_AUC,
         "runs": len(trained),
-        "runs_stopped_at_maximum": list(trained.values()).count("max_rounds"),
+        "runs_stopped_at_maximum": sum(map(at_maximum, trained.values())),
         "coalitions": {
             names: contributions.on_all_and_own(
                 lambda whose, names=names: contributions.value(names, whose)

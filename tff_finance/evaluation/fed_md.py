@@ -1,6 +1,7 @@
 """FedMD in a comparison: every institution has a model of its own kind."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,6 +31,7 @@ from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.records.run_record import CurveRow, RunRow
 from tff_finance.training.communication import type_bytes
 from tff_finance.training.folder import TrainingFolder
+from tff_finance.training.loop import TrainingDivergedError
 
 # Keeps the reference rows apart from whatever else a seed draws.
 _STREAM = 7
@@ -41,7 +43,8 @@ class FedMd:
 
     An institution first trains alone, as `local` does. It keeps the round with the
     best loss on its own validation rows, that before the first exchange, round 0,
-    being one of them.
+    being one of them. Scores of an institution whose model has become broken are left
+    out of the consensus, and counted.
 
     Attributes:
         name: In tables and records.
@@ -63,7 +66,20 @@ class FedMd:
         seed: int,
         folder: TrainingFolder | None = None,
     ) -> Fitted:
-        """Trains each model alone, then by rounds; after a kill, these begin anew."""
+        """Trains each model alone, then by rounds; after a kill, these begin anew.
+
+        Args:
+            institutions: As in `Method`.
+            seed: As in `Method`, and of the reference rows.
+            folder: As in `Method`.
+
+        Returns:
+            A model for each institution.
+
+        Raises:
+            TrainingDivergedError: If nobody's scores are finite.
+            RunFailedError: If an institution lacks rows that its training needs.
+        """
         start = time.monotonic()
         reference = draw_reference_table(
             federated_moments([i.train for i in institutions]),
@@ -86,7 +102,14 @@ class FedMd:
         rounds, most = 0, self.settings.fed_md_rounds
         while rounds < most and rounds - _last_better(bests) < self.patience:
             rounds += 1
-            agreed = consensus(_scores(participants, reference))
+            scores = _scores(participants, reference)
+            broken = {n for n in scores if not np.isfinite(scores[n]).all()}
+            if broken == set(scores):
+                raise TrainingDivergedError(
+                    f"seed {seed} {self.name}: nobody's scores of the reference rows "
+                    f"are finite in round {rounds}: use a smaller learning rate."
+                )
+            agreed = consensus(scores)
             for name, participant in participants.items():
                 loss = participant.learn(agreed)
                 validation = bests[name].see(participant.scorer(), rounds)
@@ -96,9 +119,10 @@ class FedMd:
                         method=self.name,
                         model=name,
                         round=rounds,
-                        training_loss=loss,
+                        training_loss=loss if math.isfinite(loss) else None,
                         validation_loss=validation.loss,
                         validation_accuracy=validation.accuracy,
+                        non_finite_updates=int(name in broken),
                     )
                 )
         seconds = (time.monotonic() - start) / len(institutions)
@@ -181,10 +205,10 @@ class FedMd:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Validation:
-    """Of one institution's rows."""
+    """Of one institution's rows; None by a model whose scores aren't finite."""
 
-    loss: float
-    accuracy: float
+    loss: float | None
+    accuracy: float | None
 
 
 class _Best:
@@ -198,18 +222,21 @@ class _Best:
             )
         self._rows = rows
         self.scorer, self.round = scorer, 0
-        self._loss = self._validate(scorer).loss
+        loss = self._validate(scorer).loss
+        self._loss = math.inf if loss is None else loss
 
     def see(self, scorer: Scorer, number: int) -> _Validation:
         """Judges the model after a round, and keeps it if it is the best."""
         validation = self._validate(scorer)
-        if validation.loss < self._loss:
+        if validation.loss is not None and validation.loss < self._loss:
             self.scorer, self.round, self._loss = scorer, number, validation.loss
         return validation
 
     def _validate(self, scorer: Scorer) -> _Validation:
         logits = np.asarray(scorer(self._rows["x"]), np.float64)
         y = self._rows["y"][:, 0]
+        if not np.isfinite(logits).all():
+            return _Validation(loss=None, accuracy=None)
         return _Validation(
             loss=float(np.mean(np.logaddexp(0.0, logits) - y * logits)),
             accuracy=float(np.mean((logits >= 0) == (y > 0))),

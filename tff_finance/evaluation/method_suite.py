@@ -176,7 +176,9 @@ def _fed_sgd(suite: Suite, name: str) -> Method:
     training = suite.training
     process = build_fed_sgd(
         suite.model,
-        server_optimizer=build_server_optimizer("sgd", training.fed_sgd_learning_rate),
+        server_optimizer=build_server_optimizer(
+            training.server_optimizer, training.fed_sgd_learning_rate
+        ),
         weighting=suite.weighting,
         store=suite.store,
     )

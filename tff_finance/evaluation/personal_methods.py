@@ -238,7 +238,11 @@ def fed_per(suite: Suite, name: str) -> Method:
         store=suite.store,
     )
     validation = build_fed_per_validation(
-        suite.model, num_local=num_local, state_files=state_files, store=suite.store
+        suite.model,
+        num_local=num_local,
+        state_files=state_files,
+        store=suite.store,
+        with_auc=suite.training.validation_auc,
     )
     return FedPer(
         name=name,

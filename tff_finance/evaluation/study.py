@@ -30,7 +30,12 @@ from tff_finance.evaluation.record_rows import (
 )
 from tff_finance.evaluation.row_intervals import RowIntervals, bootstrap_rows
 from tff_finance.evaluation.run_storage import example_store, state_directory
-from tff_finance.evaluation.targets import check_nothing_pools, differ, targets_of
+from tff_finance.evaluation.targets import (
+    check_nothing_pools,
+    differ,
+    pooling,
+    targets_of,
+)
 from tff_finance.evaluation.test_scores import TestScores
 from tff_finance.institutions.institution import Institution
 from tff_finance.metrics.derived import METRICS
@@ -194,7 +199,8 @@ class _Runner:
                 "payments": self._study.payments,
                 "class_weights": self._study.balanced,
                 "contribution": self._study.config.contribution,
-            },
+            }
+            | pooling(methods),
         )
         payments = None
         if self._study.payments:

@@ -20,6 +20,7 @@ from tff_finance.records.run_record import (
     MetricRow,
     RunRecord,
 )
+from tff_finance.records.stopped_by import at_maximum
 
 SCHEMA_VERSION = 1
 LOCAL = "local"
@@ -359,9 +360,7 @@ class _Tables:
             "seconds": float(per_seed["seconds"].sum().mean()),
             # Whether training had ended by itself, and with everybody.
             "runs": len(runs),
-            "runs_stopped_at_maximum": int(
-                runs["stopped_by"].str.startswith("max_").sum()
-            ),
+            "runs_stopped_at_maximum": sum(map(at_maximum, runs["stopped_by"])),
             "runs_diverged": int((runs["stopped_by"] == "diverged").sum()),
             "non_finite_updates": self._left_out(method, "non_finite_updates"),
             "rejected_updates": self._left_out(method, "rejected_updates"),

@@ -5,6 +5,15 @@ from collections.abc import Collection, Mapping
 from tff_finance import checks
 from tff_finance.datasets.contract import Contract
 
+# Whose labels or predictions of all institutions come together.
+_POOLING_METHODS = ("centralized", "gradient_boosting", "fed_md")
+
+
+def pooling(methods: Collection[str]) -> dict[str, list[str]]:
+    """The methods that pool labels or average predictions, as `asked` takes them."""
+    names = [method for method in methods if method in _POOLING_METHODS]
+    return {f"methods={','.join(names)}": names}
+
 
 def targets_of(contract: Contract, institutions: Collection[str]) -> dict[str, str]:
     """What each institution's label stands for."""

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tff_finance import checks
@@ -69,7 +69,7 @@ class AsynchronousConfig:
             has `FED_BUFF_SECONDS`.
         institutions: With `FROM_FILE`, each institution's times.
         outage_rate: Outages per simulated second of an institution that is up,
-            drawn by seed, besides those of `institutions`.
+            drawn by seed, besides those of `institutions`; needs a clock.
         outage_seconds: How long each of these takes.
         buffer_size: K, updates in FedBuff's buffer.
         staleness_exponent: An update of staleness tau counts `(1 + tau)` to minus
@@ -104,8 +104,7 @@ class AsynchronousConfig:
                 f"`institutions` must be given with {FROM_FILE!r} only, got "
                 f"{len(self.institutions)} of them."
             )
-        for name in ("outage_rate", "outage_seconds"):
-            checks.check_at_least(name, getattr(self, name), 0)
+        self._check_outages()
         checks.check_at_least("staleness_exponent", self.staleness_exponent, -1)
         if self.fed_buff_server_learning_rate is not None:
             checks.check_positive(
@@ -121,6 +120,42 @@ class AsynchronousConfig:
             raise ValueError(
                 "`institution_seconds` must be given with `max_simulated_seconds`, "
                 "which limits all methods on the clock."
+            )
+
+    def _check_outages(self) -> None:
+        for name in ("outage_rate", "outage_seconds"):
+            checks.check_at_least(name, getattr(self, name), 0)
+        if self.outage_rate and not self.has_clock:
+            raise ValueError(
+                "`institution_seconds` must be given with `outage_rate`: without a "
+                "simulated clock nobody is down."
+            )
+        if self.outage_seconds and not self.outage_rate:
+            raise ValueError(
+                "`outage_rate` must be given with `outage_seconds`, or no outage is "
+                "drawn that would take so long."
+            )
+
+    def check_plateau(self, rates: Collection[str], patience: int) -> None:
+        """Refuses reductions of learning rates that FedBuff has no room for.
+
+        Args:
+            rates: Which are reduced.
+            patience: Before a reduction.
+
+        Raises:
+            ValueError: If clients' rate is, or if training ends before.
+        """
+        if "client" in rates:
+            raise ValueError(
+                "`plateau_rates` must be without client for fed_buff, whose updates "
+                "may have begun before the rate was reduced: leave server."
+            )
+        if rates and patience >= self.fed_buff_patience:
+            raise ValueError(
+                f"`plateau_patience` must be below `fed_buff_patience`, "
+                f"{self.fed_buff_patience}, after which training stops; got "
+                f"{patience!r}."
             )
 
     @property

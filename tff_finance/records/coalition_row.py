@@ -21,7 +21,7 @@ class CoalitionRow:
         value: None if undefined.
         reason: Why it is undefined; empty if it is defined.
         rounds: Rounds that training ran.
-        stopped_by: "patience"; "max_rounds" if it was still improving.
+        stopped_by: As in `RunRow`.
         seconds: Wall time of training.
     """
 

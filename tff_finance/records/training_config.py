@@ -41,18 +41,20 @@ class TrainingConfig:
             below, FedAvg stands for all methods that train so.
         weighting: Weight of an institution's update: "examples" or "uniform".
         rounds: Most FedAvg rounds.
-        server_optimizer: Of FedAvg, FedProx and SCAFFOLD; FedAvgM, FedAdagrad, FedAdam
-            and FedYogi are FedAvg with one of their own.
-        server_learning_rate: Of all of these; None for each optimizer's default,
-            which is 1 for "sgd".
+        server_optimizer: Of all federated methods but FedMD, which has no server
+            weights; FedAvgM, FedAdagrad, FedAdam and FedYogi are FedAvg with one of
+            their own.
+        server_learning_rate: Of all of these but FedSGD; None for each optimizer's
+            default, which is 1 for "sgd".
         proximal_mu: Strength of FedProx's proximal term; at 0 it is FedAvg.
         plateau_rates: Which learning rates are reduced when the validation loss
             stops falling, from `LEARNING_RATES`; "client" is that of the references
-            too. FedSGD's stays as it is.
+            too, of FedMD while its models train alone. FedSGD's stays as it is, and
+            FedBuff's client rate can't be reduced.
         plateau_factor: What a rate is multiplied by, below 1.
         plateau_patience: Rounds without a better validation loss before that.
         plateau_minimum: No rate is reduced below it.
-        fed_sgd_learning_rate: Of the server's step in FedSGD.
+        fed_sgd_learning_rate: Of the server's step in FedSGD; None likewise.
         fed_sgd_rounds: Most FedSGD rounds.
         max_epochs: Most epochs of the references `local` and `centralized`.
         patience: Rounds or epochs without a better validation loss before
@@ -86,7 +88,7 @@ class TrainingConfig:
     plateau_factor: float = 0.5
     plateau_patience: int = 10
     plateau_minimum: float = 1e-3
-    fed_sgd_learning_rate: float = 1.0
+    fed_sgd_learning_rate: float | None = None
     fed_sgd_rounds: int = 500
     max_epochs: int = 200
     patience: int = 25
@@ -116,12 +118,12 @@ class TrainingConfig:
         for units in self.hidden_units:
             checks.check_at_least("hidden_units", units, 1)
         checks.check_positive("client_learning_rate", self.client_learning_rate)
-        checks.check_positive("fed_sgd_learning_rate", self.fed_sgd_learning_rate)
         checks.check_one_of("weighting", self.weighting, WEIGHTINGS)
         for name in ("client_optimizer", "server_optimizer"):
             checks.check_one_of(name, getattr(self, name), OPTIMIZERS)
-        if self.server_learning_rate is not None:
-            checks.check_positive("server_learning_rate", self.server_learning_rate)
+        for name in ("server_learning_rate", "fed_sgd_learning_rate"):
+            if getattr(self, name) is not None:
+                checks.check_positive(name, getattr(self, name))
         checks.check_at_least("proximal_mu", self.proximal_mu, 0)
         for name in (
             "batch_size",
@@ -168,8 +170,8 @@ class TrainingConfig:
 
         Raises:
             ValueError: If SCAFFOLD is to have another local optimizer than SGD, FedPer
-                more local layers than there are, or a method cohorts or an attack that
-                it has no room for.
+                more local layers than there are, FedBuff another client rate in time,
+                or a method cohorts or an attack that it has no room for.
         """
         layers = len(self.hidden_units) + 1
         if "fed_per" in methods and self.personalization.local_layers > layers:
@@ -182,6 +184,8 @@ class TrainingConfig:
                 "`client_optimizer` must be sgd for scaffold, whose variates are means "
                 f"of gradients; got {self.client_optimizer!r}."
             )
+        if "fed_buff" in methods:
+            self.asynchronous.check_plateau(self.plateau_rates, self.plateau_patience)
         rooms = {
             "participation": (self.participation.everyone, WITH_COHORTS),
             "attack": (self.robustness.attack == NO_ATTACK, UNDER_ATTACK),

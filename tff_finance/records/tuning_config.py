@@ -6,6 +6,7 @@ from typing import Any
 
 from tff_finance import checks
 from tff_finance.records.config import StudyConfig
+from tff_finance.records.settings_of_methods import check_read
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,7 @@ class TuningConfig:
         """Refuses settings that make no sense."""
         if len(self.study.methods) != 1:
             raise ValueError(f"`methods` must be one, got {self.study.methods}.")
+        self._check_read(self.study.methods[0])
         checks.check_in_range("sampler_seed", self.sampler_seed, 0, 2**31 - 1)
         if both := sorted({*self.study.seeds} & {*self.reported_seeds}):
             raise ValueError(
@@ -43,6 +45,12 @@ class TuningConfig:
             raise ValueError(
                 "`prune` needs two `seeds` or more: a trial is given up between them."
             )
+
+    def _check_read(self, method: str) -> None:
+        for name in (text.partition("=")[0] for text in self.search):
+            check_read(name, method)
+            if name.startswith("plateau_") and not self.study.training.plateau_rates:
+                raise ValueError(f"`{name}` needs `plateau_rates`, got none.")
 
     def to_mapping(self) -> dict[str, Any]:
         """As JSON holds it."""

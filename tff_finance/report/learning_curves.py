@@ -1,5 +1,6 @@
 """How training went, from a record's curves."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import pandas as pd
@@ -48,6 +49,25 @@ def kept_values(record: RunRecord, column: str = "validation_accuracy") -> pd.Da
     return pd.concat(tables, ignore_index=True)
 
 
+def of_exchanges(record: RunRecord) -> RunRecord:
+    """The record with the curves only of what is trained by exchange, round by round.
+
+    Args:
+        record: Any. What banks make of a model alone, as by fine-tuning, has rounds of
+            its own, in which nothing moves.
+
+    Returns:
+        The record with fewer curves.
+    """
+    exchanged = {(row.method, row.model) for row in record.runs if row.bytes_down}
+    return dataclasses.replace(
+        record,
+        curves=tuple(
+            row for row in record.curves if (row.method, row.model) in exchanged
+        ),
+    )
+
+
 def losses(record: RunRecord) -> pd.DataFrame:
     """Training and validation loss by method, seed and round.
 
@@ -75,10 +95,11 @@ def bytes_per_round(
 
     Returns:
         Bytes by method, without validation traffic; methods that move nothing round
-        by round (alone, pooled) are left out.
+        by round (alone, pooled) are left out, and of the others what a bank trains
+        alone.
     """
     runs = pd.DataFrame(record.runs)
-    runs = runs[runs["method"].str.startswith(("fed_", "scaffold", "dp_"))]
+    runs = runs[runs["bytes_down"] > 0]
     volume = runs[list(directions)].sum(axis=1)
     # Where each bank has a run of its own, all of them together are a round's.
     of_seed = runs.assign(volume=volume).groupby(["method", "seed"], sort=False)

@@ -39,6 +39,8 @@ def learning_section(study: Study, words: Words) -> Section | None:
         )
     ]
     if per_round:
+        exchanged = learning_curves.of_exchanges(study.record)
+        kept = learning_curves.kept_values(exchanged)
         pictures.append(
             Picture(
                 name=f"{study.key}learning_by_bytes",

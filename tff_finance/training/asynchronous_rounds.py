@@ -31,6 +31,8 @@ class _Moment:
 class AsynchronousRounds(Rounds):
     """The rounds of `algorithms.fed_buff`: one for each emptying of the buffer."""
 
+    stale = True
+
     def __init__(
         self,
         store: ArrivalStore,

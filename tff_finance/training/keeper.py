@@ -9,6 +9,8 @@ from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.training.checkpoints import Checkpoints, reason
 from tff_finance.training.progress import Progress
 
+_ROUNDS_UNPRUNED = 20  # to look through folders takes longer than a short round
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Keeper:
@@ -63,6 +65,17 @@ class Keeper:
         if not self.checkpoints:
             return
         self.checkpoints.save(self._arrays(progress), round_number=progress.round)
+        self._prune(progress)
+
+    def after_round(self, progress: Progress) -> None:
+        """Deletes old files of institutions where no checkpoint needs them.
+
+        An institution looks through all of its files whenever it reads one.
+        """
+        if not self.checkpoints and not progress.round % _ROUNDS_UNPRUNED:
+            self._prune(progress)
+
+    def _prune(self, progress: Progress) -> None:
         if self.institution_state:
             # What goes with the best weights is part of the outcome.
             best = progress.best.round if progress.best else None

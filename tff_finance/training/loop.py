@@ -122,7 +122,8 @@ def train(
             of this run.
         ReleaseError: If metrics can't be released.
         ValueError: If there are two `plateaus` for a rate, or one for a rate that
-            the process doesn't have; if time is limited without a clock.
+            the process doesn't have; if the client's rate is to be reduced where
+            updates may be stale; if time is limited without a clock.
     """
     keeper = Keeper(checkpoints=checkpoints, institution_state=institution_state)
     rounds = rounds_of(client_data)
@@ -142,7 +143,7 @@ def train(
         # What noise is made from must outlive this process: a round that is repeated
         # with other noise costs more privacy.
         keeper.save(progress)
-    rates = LearningRates(process, plateaus, state=progress.state, curve=progress.curve)
+    rates = _learning_rates(process, plateaus, progress, rounds)
     if progress.round:
         tqdm.tqdm.write(f"{label}: goes on after round {progress.round}", sys.stderr)
     start = time.monotonic() - progress.seconds
@@ -165,7 +166,6 @@ def train(
             )
         ):
             number = progress.round + 1
-            timing = rounds.timing(progress.round)
             begun.begin(progress.round)
             data = rounds.client_data(
                 progress.round, lambda: process.get_model_weights(progress.state)
@@ -183,7 +183,11 @@ def train(
                 weights = process.get_model_weights(output.state)
                 validation = validate(weights)
             point = _curve_point(
-                number, found, validation=validation, rates=rates, timing=timing
+                number,
+                found,
+                validation=validation,
+                rates=rates,
+                timing=rounds.timing(progress.round),
             )
             if diverges := _divergence(progress, point, stopping):
                 # Nothing of this round is kept, so that a resumed run ends here too.
@@ -193,6 +197,7 @@ def train(
             progress.state = rates.after(point, progress.state)
             progress.seconds = time.monotonic() - start
             progress.kept_rounds = rounds.kept()
+            keeper.after_round(progress)
             bar.update()
             if validation:
                 bar.set_postfix(loss=f"{validation.loss:.4f}")
@@ -256,6 +261,21 @@ def _kept(
             "kept. Start anew with other settings, and count what was spent."
         )
     return progress.round, process.get_model_weights(progress.state)
+
+
+def _learning_rates(
+    process: tff.learning.templates.LearningProcess,
+    plateaus: Sequence[ReduceOnPlateau],
+    progress: Progress,
+    rounds: Rounds,
+) -> LearningRates:
+    if rounds.stale and any(rule.rate == "client" for rule in plateaus):
+        raise ValueError(
+            "`plateaus` can't reduce the rate 'client' of asynchronous rounds: a stale "
+            "update would be computed with a rate that wasn't there when it began. "
+            "Reduce that of the server."
+        )
+    return LearningRates(process, plateaus, state=progress.state, curve=progress.curve)
 
 
 def _check_time(stopping: StoppingRule, first: RoundTiming) -> None:

@@ -4,6 +4,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+# What our aggregators, and TFF's zeroing, measure.
+_REJECTED = ("rejected_updates", "zeroed_count")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RoundMetrics:
@@ -42,7 +45,7 @@ def read(metrics: Mapping[str, Any], *, clients: int, sampled: bool) -> RoundMet
     non_finite = int(work.get("non_finite_updates", 0))
     rejected = 0
     if isinstance(aggregator, Mapping):
-        rejected = int(aggregator.get("rejected_updates", 0))
+        rejected = sum(int(aggregator.get(name, 0)) for name in _REJECTED)
     institutions = int(work.get("num_institutions", clients))
     somebodys = bool(clients and _rows(work))
     loss = float(work["loss"]) if "loss" in work else None

@@ -37,9 +37,12 @@ class Rounds(abc.ABC):
     Attributes:
         sampled: Whether a round may be without most institutions, so that nobody's
             update counting says nothing about training as a whole.
+        stale: Whether updates may have begun before the round that they are computed
+            in, from weights of then, but with the client's settings of now.
     """
 
     sampled: bool = True
+    stale: bool = False
 
     def timing(self, number: int) -> RoundTiming:
         """When a round ends; may be asked before the round is run."""
