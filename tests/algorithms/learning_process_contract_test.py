@@ -37,7 +37,7 @@ from tff_finance.privacy.institution_level import (
     FixedClipping,
     TreeClipping,
 )
-from tff_finance.records.config import METHODS
+from tff_finance.records.method_names import METHODS
 from tff_finance.runtime.in_process import InProcessContext
 from tff_finance.training.checkpoints import Checkpoints
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tff_finance.records.config import WITHOUT_GLOBAL_NETWORK
+from tff_finance.records.method_names import WITHOUT_GLOBAL_NETWORK
 
 # What trains or ends in a model for each institution.
 WITH_A_MODEL_FOR_EACH = {

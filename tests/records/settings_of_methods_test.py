@@ -2,7 +2,7 @@
 
 import pytest
 
-from tff_finance.records.config import METHODS
+from tff_finance.records.method_names import METHODS
 from tff_finance.records.settings_of_methods import READERS, check_read
 from tff_finance.records.training_settings import setting_kinds
 
