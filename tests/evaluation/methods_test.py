@@ -117,18 +117,6 @@ def test_traffic_of_federated_methods(fitted):
         assert run.institution_bytes_up == MODEL_BYTES + 44
 
 
-def test_fed_pers_curve_has_the_auc_of_trunk_and_heads(fitted, institutions):
-    result = fitted["fed_per"]
-    best = min(result.curves, key=lambda row: row.validation_loss)
-    y = np.concatenate([i.validation["y"][:, 0] for i in institutions])
-    scores = [result.scorers[i.institution](i.validation["x"]) for i in institutions]
-    expected = sklearn.metrics.roc_auc_score(y, np.concatenate(scores))
-    assert best.validation_auc == pytest.approx(expected, abs=0.01)
-    (run,) = result.runs
-    (plain,) = fitted["fed_avg"].runs
-    assert run.validation_bytes_up == plain.validation_bytes_up
-
-
 def test_traffic_of_fed_buff_is_of_whom_the_clock_let_begin_and_arrive(fitted):
     """Three buffers of two; at the end one bank was at work again."""
     (run,) = fitted["fed_buff"].runs

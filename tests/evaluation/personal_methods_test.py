@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import sklearn.metrics
 
 from tests.evaluation.method_contract import assert_keeps_the_contract
 from tff_finance.evaluation.method_suite import build_methods
@@ -239,3 +240,16 @@ def test_fed_per_of_a_second_seed_begins_anew(unlike, tmp_path):
     assert first.curves == again.curves
     assert_same_scores(first, again, unlike)
     assert other.curves[0].validation_loss != first.curves[0].validation_loss
+
+
+def test_fed_pers_curve_has_the_auc_of_trunk_and_heads(fit, unlike):
+    training = dataclasses.replace(TRAINING, validation_auc=True)
+    plain, judged = (fit(unlike, "fed_per", training=t) for t in (TRAINING, training))
+    best = min(judged.curves, key=lambda row: row.validation_loss)
+    y = np.concatenate([i.validation["y"][:, 0] for i in unlike])
+    logits = np.concatenate([*scores(judged, unlike).values()])
+    expected = sklearn.metrics.roc_auc_score(y, logits)
+    assert best.validation_auc == pytest.approx(expected, abs=0.01)
+    # The counts behind it are no traffic.
+    [of_plain], [of_judged] = plain.runs, judged.runs
+    assert of_judged.validation_bytes_up == of_plain.validation_bytes_up
