@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from tff_finance.records.method_names import (
+    BRANCH_METHODS,
     INSTITUTION_PRIVATE_METHODS,
     METHODS,
     REFERENCES,
@@ -14,11 +15,10 @@ from tff_finance.records.method_names import (
 )
 
 _AT_A_SINGLE_SITE = ("local", "centralized", "fed_md")
-_OF_BRANCHES = (*INSTITUTION_PRIVATE_METHODS, "fed_avg_branches")
 _FEDERATED = tuple(m for m in METHODS if m not in {*REFERENCES, "fed_md"})
 _LOCAL_STEPS = (*WITH_CLOCK, *_AT_A_SINGLE_SITE)
 _OWN_OPTIMIZER = ("fed_avgm", "fed_adagrad", "fed_adam", "fed_yogi")
-_UNWEIGHTED = ("fed_avg_median", "fed_avg_trimmed_mean", *_OF_BRANCHES)
+_UNWEIGHTED = ("fed_avg_median", "fed_avg_trimmed_mean", *BRANCH_METHODS)
 
 
 def _but(methods: Collection[str], *others: str) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ _READERS: Mapping[tuple[str, ...], Collection[str]] = {
         "branch_batch_size",
         "branch_local_epochs",
         "branch_learning_rate",
-    ): _OF_BRANCHES,
+    ): BRANCH_METHODS,
     ("institution_epsilon", "institution_delta", "branch_clip_norm"): (
         INSTITUTION_PRIVATE_METHODS
     ),
