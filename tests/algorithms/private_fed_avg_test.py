@@ -292,7 +292,6 @@ def customers(tables):
         rng.integers(13, size=len(y)) ** 2 // 13,
         institution="bank_b",
         most_rows=MOST_ROWS,
-        rng=rng,
     )
 
 
