@@ -23,6 +23,7 @@ from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.client_work.control_variates import ControlVariates
 from tff_finance.client_work.gradient_estimator import GradientEstimator
+from tff_finance.client_work.poisson_batches import PoissonBatches
 from tff_finance.client_work.update_rule import UpdateRule
 from tff_finance.institutions.examples import ExampleStore
 from tff_finance.institutions.state import InstitutionStateFiles
@@ -32,7 +33,7 @@ def build_scaffold(
     model: tff.learning.models.FunctionalModel,
     *,
     client_learning_rate: float,
-    batches: LocalEpochs,
+    batches: LocalEpochs | PoissonBatches,
     num_institutions: int,
     state_files: InstitutionStateFiles,
     server_optimizer: tff.learning.optimizers.Optimizer | None = None,
