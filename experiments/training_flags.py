@@ -6,6 +6,7 @@ import pathlib
 from absl import flags
 
 from tff_finance.records.asynchronous_config import FROM_FILE, AsynchronousConfig
+from tff_finance.records.dp_sgd_config import PRIVACY_UNITS
 from tff_finance.records.institution_times import read_institution_times
 from tff_finance.records.personalization_config import BOOSTING
 from tff_finance.records.robustness import ATTACKS
@@ -199,10 +200,23 @@ _NESTED = {
 
 # Each sets the field of DpSgdConfig.
 _DP_SGD = {
+    "privacy_unit": flags.DEFINE_enum(
+        "privacy_unit",
+        None,
+        PRIVACY_UNITS,
+        "Whom fed_avg_dp_sgd protects: each row by itself (record, the default), or a "
+        "customer with all rows, whom --clusters=COLUMN names.",
+    ),
+    "most_rows_per_customer": flags.DEFINE_integer(
+        "most_rows_per_customer",
+        None,
+        "With --privacy_unit=customer: of one who has more, so many rows are drawn and "
+        "the others left out.",
+    ),
     "target_epsilon": flags.DEFINE_float(
         "target_epsilon",
         None,
-        "Privacy budget of each bank's records in fed_avg_dp_sgd, whose noise is "
+        "Privacy budget of each bank's units in fed_avg_dp_sgd, whose noise is "
         "calibrated to it unless it is given.",
     ),
     "delta": flags.DEFINE_float(
@@ -215,12 +229,12 @@ _DP_SGD = {
         "Training then ends before the budget is exceeded.",
     ),
     "l2_clip_norm": flags.DEFINE_float(
-        "l2_clip_norm", None, "Of fed_avg_dp_sgd: most that a record counts for."
+        "l2_clip_norm", None, "Of fed_avg_dp_sgd: most that a unit counts for."
     ),
     "batch_size": flags.DEFINE_integer(
         "dp_batch_size",
         None,
-        "Expected records of a Poisson-sampled batch; here and below, of "
+        "Expected units of a Poisson-sampled batch; here and below, of "
         "fed_avg_dp_sgd and fed_avg_poisson.",
     ),
     "local_epochs": flags.DEFINE_integer("dp_local_epochs", None, "Epochs of a round."),

@@ -52,9 +52,11 @@ def test_longer_updates_are_clipped_as_a_whole():
         np.testing.assert_allclose(actual, leaf / 4, atol=1e-5)
 
 
-def test_faulty_updates_count_as_zeros():
+@pytest.mark.parametrize("fault", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_faulty_updates_count_as_zeros(fault, everywhere):
     good, bad = updates(2)
-    bad = [np.full_like(bad[0], np.inf), bad[1]]
+    bad[0][slice(None) if everywhere else (1, 0)] = fault
     for actual, leaf in zip(
         mean(SecureMean(l2_clip_norm=10.0), [good, bad], [1, 1]), good, strict=True
     ):

@@ -10,6 +10,7 @@ import tensorflow_federated as tff
 from tests.algorithms import numpy_logistic
 from tests.algorithms.conftest import NUM_FEATURES
 from tests.algorithms.learning import assert_same_weights, train
+from tests.privacy.noise_scale import assert_stddev
 from tests.runtime.in_process_test import Refusing, installed
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.algorithms.fed_sgd import build_fed_sgd
@@ -26,6 +27,7 @@ from tff_finance.institutions.examples import (
 )
 from tff_finance.privacy import fresh_noise
 from tff_finance.runtime.in_process import InProcessContext
+from tff_finance.tasks import keras_models
 from tff_finance.tasks.risk import build_risk_model
 
 CLIP = 0.4
@@ -53,9 +55,30 @@ def build_keras_model():
     return build_risk_model(NUM_FEATURES, hidden_units=(), seed=3)
 
 
-def private(model, **options):
+WIDTH = 64
+
+
+def build_wide_keras_model():
+    return build_risk_model(NUM_FEATURES, hidden_units=(WIDTH,), seed=3)
+
+
+@pytest.fixture(scope="module")
+def wide_model(tff_context):
+    """With enough weights to tell scales of noise apart by one update."""
+    del tff_context
+    return keras_models.functional_model(build_wide_keras_model)
+
+
+def private(model, *, keras_model=None, **options):
     settings = {"l2_clip_norm": CLIP, "noise_multiplier": MULTIPLIER} | options
-    return build_private_gradient(model, keras_model=build_keras_model(), **settings)
+    keras_model = keras_model or build_keras_model()
+    return build_private_gradient(model, keras_model=keras_model, **settings)
+
+
+def all_weights(process, state):
+    return np.concatenate(
+        [np.ravel(w) for w in process.get_model_weights(state).trainable]
+    )
 
 
 def build_private_fed_avg(model, *, batches=BATCHES, local_rule=None, **options):
@@ -114,7 +137,7 @@ def test_it_equals_numpy_with_an_injected_seed(
 
 
 def test_noise_is_fresh_at_every_institution_in_every_round_and_run(
-    runtime, logistic_model, tables
+    runtime, wide_model, tables
 ):
     """Of institutions with the same rows, and of runs with the same seed."""
     del runtime
@@ -124,9 +147,10 @@ def test_noise_is_fresh_at_every_institution_in_every_round_and_run(
         for name in ("one", "other")
     ]
     process = build_private_fed_avg(
-        logistic_model,
+        wide_model,
         batches=PoissonBatches(epochs=1, batch_size=len(y)),
         noise_multiplier=50.0,
+        keras_model=build_wide_keras_model(),
     )
     deviation = RATE * 50.0 * CLIP / len(y)
     initial = process.initialize()
@@ -134,18 +158,17 @@ def test_noise_is_fresh_at_every_institution_in_every_round_and_run(
     for twin in (*twins, *twins):
         state = initial
         for _ in range(2):
-            before = numpy_logistic.vector(process.get_model_weights(state))
+            before = all_weights(process, state)
             state, _ = train(process, [twin], 1, state)
-            after = numpy_logistic.vector(process.get_model_weights(state))
-            moves.append((after - before) / deviation)
-    for i, left in enumerate(moves):
-        for right in moves[:i]:
-            # Six independent numbers of variance 2: below 0.1 once in 1e9.
-            assert np.linalg.norm(left - right) > 0.1
-    assert 0.5 < np.std(moves) < 1.6
+            moves.append(all_weights(process, state) - before)
+    # 449 independent numbers: above 0.3 once in 1e10.
+    correlations = np.corrcoef(moves)[np.triu_indices(len(moves), 1)]
+    assert np.abs(correlations).max() < 0.3
+    # Clipped gradients, at most a fiftieth of a deviation a row, don't count.
+    assert_stddev(np.ravel(moves), deviation)
 
 
-def test_twins_noise_is_independent(runtime, logistic_model, tables):
+def test_twins_noise_is_independent(runtime, wide_model, tables):
     """Many institutions with the same rows: their mean has noise of 1/sqrt(n)."""
     del runtime
     x, y = tables["bank_c"]
@@ -154,14 +177,19 @@ def test_twins_noise_is_independent(runtime, logistic_model, tables):
         client_dataset(dense_examples(x, y, institution=f"bank_{i}"))
         for i in range(number)
     ]
-    whole = PoissonBatches(epochs=1, batch_size=len(y))
-    quiet = build_private_fed_avg(logistic_model, batches=whole, noise_multiplier=0)
-    expected, _ = vector_after(quiet, clients[:1])
-    loud = build_private_fed_avg(logistic_model, batches=whole, noise_multiplier=50.0)
-    found, _ = vector_after(loud, clients)
+    quiet, loud = (
+        build_private_fed_avg(
+            wide_model,
+            batches=PoissonBatches(epochs=1, batch_size=len(y)),
+            noise_multiplier=multiplier,
+            keras_model=build_wide_keras_model(),
+        )
+        for multiplier in (0, 50.0)
+    )
+    expected = all_weights(quiet, train(quiet, clients[:1], 1)[0])
+    found = all_weights(loud, train(loud, clients, 1)[0])
     deviation = RATE * 50.0 * CLIP / len(y)
-    ratio = np.sqrt(np.mean(np.square(found - expected))) / deviation
-    assert 0.3 / np.sqrt(number) < ratio < 2.5 / np.sqrt(number)
+    assert_stddev(found - expected, deviation / np.sqrt(number))
 
 
 def test_with_all_rows_without_noise_and_clipping_it_is_plain_fed_avg(
@@ -237,7 +265,7 @@ def test_a_model_without_a_closed_form_trains_privately(runtime, model, client_d
     assert_same_weights(*ends)
 
 
-def test_members_of_a_group_have_noise_of_their_own(runtime, logistic_model, tables):
+def test_members_of_a_group_have_noise_of_their_own(runtime, wide_model, tables):
     del runtime
     x, y = tables["bank_c"]
     store = InMemoryGroups()
@@ -248,18 +276,22 @@ def test_members_of_a_group_have_noise_of_their_own(runtime, logistic_model, tab
 
     def moved(multiplier, clients):
         process = build_fed_avg(
-            logistic_model,
+            wide_model,
             client_optimizer=sgd(RATE),
             batches=PoissonBatches(epochs=1, batch_size=len(y)),
             weighting=UNIFORM,
-            gradient_estimator=private(logistic_model, noise_multiplier=multiplier),
+            gradient_estimator=private(
+                wide_model,
+                keras_model=build_wide_keras_model(),
+                noise_multiplier=multiplier,
+            ),
             store=store,
         )
-        return vector_after(process, store.groups(clients, len(clients)))[0]
+        state, _ = train(process, store.groups(clients, len(clients)), 1)
+        return all_weights(process, state)
 
     deviation = RATE * 50.0 * CLIP / len(y)
-    noise = (moved(50.0, 32 * twins) - moved(0, twins)) / deviation
-    assert 0.3 / 8 < np.sqrt(np.mean(np.square(noise))) < 2.5 / 8
+    assert_stddev(moved(50.0, 32 * twins) - moved(0, twins), deviation / 8)
 
 
 def test_a_single_site_trains_privately(logistic_model, tables, client_data):
@@ -292,7 +324,6 @@ def customers(tables):
         rng.integers(13, size=len(y)) ** 2 // 13,
         institution="bank_b",
         most_rows=MOST_ROWS,
-        rng=rng,
     )
 
 

@@ -9,12 +9,15 @@ import tensorflow_federated as tff
 
 from tests.algorithms import numpy_logistic
 from tests.algorithms.learning import assert_same_weights, train
+from tff_finance.aggregation.secure_mean import SecureMean
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.algorithms.scaffold import build_scaffold
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.client_work.control_variates import ControlVariates
 from tff_finance.institutions.examples import client_dataset, dense_examples
 from tff_finance.institutions.state import InstitutionStateFiles
+from tff_finance.privacy.distributed_noise import DistributedNoise
+from tff_finance.privacy.institution_level import FixedClipping
 from tff_finance.training.communication import traffic_per_round
 
 RATE = 0.3
@@ -271,6 +274,41 @@ def test_a_learning_rate_that_makes_no_sense_is_refused(logistic_model, rate):
             num_institutions=2,
             state_files=InstitutionStateFiles("unused"),
         )
+
+
+PROTECTING = {
+    "noise": FixedClipping(l2_clip_norm=1.0, noise_multiplier=1.0, expected_updates=4),
+    "distributed noise": DistributedNoise(
+        l2_clip_norm=1.0,
+        noise_multiplier=1.0,
+        expected_updates=4,
+        least_honest=2,
+        most_updates=4,
+    ),
+    "secure sums": SecureMean(l2_clip_norm=1.0),
+}
+
+
+@pytest.mark.parametrize("name", PROTECTING)
+def test_protection_that_would_leave_out_the_variates_is_refused(
+    logistic_model, tmp_path, name
+):
+    aggregator = PROTECTING[name].aggregator()
+    with pytest.raises(ValueError, match="gradients, are summed in the clear"):
+        build(logistic_model, tmp_path, aggregator=aggregator)
+    # Without variates there is nothing to refuse.
+    assert build_fed_avg(
+        logistic_model,
+        client_optimizer=sgd(RATE),
+        batches=BATCHES,
+        weighting=WEIGHTINGS["uniform"],
+        aggregator=aggregator,
+    )
+
+
+def test_other_aggregators_are_for_scaffold_too(logistic_model, tmp_path):
+    robust = tff.learning.robust_aggregator(clipping=False)
+    assert build(logistic_model, tmp_path, aggregator=robust)
 
 
 def test_a_population_of_nobody_is_refused(logistic_model, tmp_path):

@@ -89,6 +89,7 @@ def test_noise_is_that_of_the_number_of_units(eager_model, number, expected):
     of_sum = ((noised - plain) * EXPECTED).ravel()
     assert is_gaussian(of_sum, expected * CLIP)
     assert not is_gaussian(of_sum, expected * CLIP * 2 / 3)
+    assert not is_gaussian(of_sum, expected * CLIP * 3 / 2)
 
 
 def test_nobody_trains_with_the_noise_of_another_number(eager_model):

@@ -22,6 +22,7 @@ def row(institution, seed, **options):
         "sampling_probability": 0.25,
         "steps": 40,
         "l2_clip_norm": 1.0,
+        "unit_in_words": "per row",
     }
     return PrivacyRow(seed=seed, institution=institution, **defaults | options)
 
@@ -45,6 +46,7 @@ def test_the_worst_of_institutions_and_seeds_stands_first():
         "record",
         "add_or_remove_one",
     )
+    assert summary["unit_in_words"] == "per row"
     assert summary["accountant"] == "pld, rdp"
     assert summary["not_covered"] == ["x", "y", "z"]
     assert summary["institutions"]["a"] == {
@@ -57,6 +59,7 @@ def test_the_worst_of_institutions_and_seeds_stands_first():
         "l2_clip_norm": 1.0,
         "target_epsilon": None,
         "least_honest": None,
+        "most_rows": None,
     }
     assert summary["institutions"]["b"]["epsilon"] == 3.5
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.evaluation.method_contract import assert_keeps_the_contract
 from tests.evaluation.methods_test import institution
+from tests.privacy.noise_scale import assert_stddev
 from tff_finance import checks
 from tff_finance.evaluation import private_methods, promises
 from tff_finance.evaluation.method_suite import build_methods
@@ -34,9 +35,9 @@ def context():
         yield
 
 
-def build(name="fed_avg_dp_sgd", **dp_sgd):
+def build(name="fed_avg_dp_sgd", hidden_units=(2,), **dp_sgd):
     training = TrainingConfig(
-        hidden_units=(2,), dp_sgd=dataclasses.replace(DP_SGD, **dp_sgd)
+        hidden_units=hidden_units, dp_sgd=dataclasses.replace(DP_SGD, **dp_sgd)
     )
     (method,) = build_methods((name,), FEATURES, training, store=InMemory())
     return method
@@ -98,7 +99,7 @@ def end_of_training(learner, one):
 
 def test_the_noise_that_is_promised_is_added(institutions):
     """One step of all rows: what two runs differ by is noise alone."""
-    method = build(rounds=1, learning_rate=2.0, batch_size=400)
+    method = build(hidden_units=(64,), rounds=1, learning_rate=2.0, batch_size=400)
     together = rows_of(method.fit(institutions, seed=3))
     learner = method._learners[
         tuple(sorted((r.population, r.noise_multiplier) for r in together.values()))
@@ -106,11 +107,11 @@ def test_the_noise_that_is_promised_is_added(institutions):
     for one in institutions:
         row = together[one.institution]
         assert (row.steps, row.sampling_probability) == (1, 1.0)
-        ends = np.array([end_of_training(learner, one) for _ in range(20)])
-        noise = (ends[1::2] - ends[::2]) / np.sqrt(2)
-        # 110 numbers: 2/3 and 3/2 are five deviations away.
+        first, second = (end_of_training(learner, one) for _ in range(2))
+        noise = (second - first) / np.sqrt(2)
+        assert noise.size == 3 * 64 + 64 + 64 + 1
         expected = 2.0 * row.noise_multiplier * 0.7 / row.population
-        assert noise.std() == pytest.approx(expected, rel=0.3)
+        assert_stddev(noise, expected)
 
 
 def test_what_is_not_covered_is_told(fitted):

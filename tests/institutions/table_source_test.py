@@ -160,6 +160,7 @@ def test_customers_are_seen_earlier_and_later_in_a_split_by_time(kind):
             tables=tables, contract=CONTRACT, split=split, clusters="customer"
         )
         (bank,) = source.institutions(0)
+    assert bank.clusters == {"dealt": "lender", "own": "customer"}[kind]
     assert rows(bank) == [
         list(range(1, 50)),
         list(range(50, 60)),

@@ -1,5 +1,7 @@
 """Encoded consortium: one encoder for all, fitted on training rows only."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,27 @@ def test_validation_and_test_rows_do_not_reach_the_encoder(institutions, contrac
     for left, right in zip(actual.training, expected.training, strict=True):
         np.testing.assert_array_equal(left.train["x"], right.train["x"])
         assert not np.array_equal(left.validation["x"], right.validation["x"])
+
+
+def test_whose_rows_they_are_is_known_and_no_feature(institutions, contract):
+    plain = encode_consortium(institutions, contract)
+    assert [t.customers for t in plain.training] == [None, None]
+    numbers = {
+        i.name: np.array([f"{i.name} {n // 2}" for n in range(len(i.train))])
+        for i in institutions
+    }
+    named = [
+        dataclasses.replace(
+            i, train=i.train.assign(customer=numbers[i.name]), clusters="customer"
+        )
+        for i in institutions
+    ]
+    consortium = encode_consortium(named, contract)
+    assert consortium.encoder == plain.encoder
+    for before, after in zip(plain.training, consortium.training, strict=True):
+        np.testing.assert_array_equal(after.customers, numbers[after.institution])
+        assert after.train.keys() == before.train.keys()
+        np.testing.assert_array_equal(after.train["x"], before.train["x"])
 
 
 def test_two_institutions_of_one_name_are_refused(institutions, contract):

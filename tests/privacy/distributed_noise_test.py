@@ -14,9 +14,9 @@ from tests.privacy.institution_level_test import (
     SPECS,
     UPDATE,
     flat,
-    has_stddev,
     zeros,
 )
+from tests.privacy.noise_scale import has_stddev
 from tff_finance.privacy import accounting, distributed_noise, fresh_noise
 from tff_finance.privacy.distributed_noise import (
     SKELLAM_UNITS,

@@ -5,13 +5,13 @@ import math
 
 import numpy as np
 import pytest
-import scipy.stats
 import tensorflow as tf
 import tensorflow_federated as tff
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
+from tests.privacy.noise_scale import assert_stddev
 from tff_finance.privacy import accounting, institution_queries
 from tff_finance.privacy.institution_level import (
     AdaptiveClipping,
@@ -35,8 +35,6 @@ SPECS = (
     tf.TensorSpec([COORDINATES // 3, 2], tf.float32),
     tf.TensorSpec([COORDINATES // 3], tf.float32),
 )
-# Of a true standard deviation: once in a million.
-FALSE_ALARM = 1e-6
 DELTA = 1e-5
 
 
@@ -46,22 +44,6 @@ def zeros():
 
 def flat(update):
     return np.concatenate([np.ravel(leaf) for leaf in update]).astype(np.float64)
-
-
-def has_stddev(values, stddev):
-    """A two-sided chi-square test of normal numbers with mean 0."""
-    statistic = np.sum(np.square(values)) / stddev**2
-    low, high = scipy.stats.chi2.ppf(
-        [FALSE_ALARM / 2, 1 - FALSE_ALARM / 2], len(values)
-    )
-    return low < statistic < high
-
-
-def assert_stddev(values, stddev):
-    assert has_stddev(values, stddev)
-    for scale in (2 / 3, 3 / 2):
-        assert not has_stddev(scale * values, stddev)
-    assert scipy.stats.kstest(values / stddev, "norm").pvalue > FALSE_ALARM
 
 
 def rounds(process, updates, number):
@@ -158,42 +140,33 @@ updates = st.tuples(
     st_numpy.arrays(np.float32, (3, 2), elements=numbers),
     st_numpy.arrays(np.float32, (2,), elements=numbers),
 )
-QUERIES = {
-    "fixed": institution_queries.GaussianSum(CLIP, 0.0),
-    "adaptive": institution_queries.AdaptiveClipSum(
-        initial_l2_clip_norm=CLIP,
-        noise_multiplier=0.0,
-        target_quantile=0.5,
-        learning_rate=0.2,
-        count_stddev=0.0,
-        expected_updates=4,
-    ),
-    "tree": institution_queries.build_tree_sum(
-        l2_clip_norm=CLIP,
-        stddev=0.0,
-        specs=(tf.TensorSpec([3, 2]), tf.TensorSpec([2])),
-    ),
-}
+SMALL = tff.to_type([(np.float32, [3, 2]), (np.float32, [2])])
 
 
-@pytest.mark.parametrize("name", QUERIES)
+@pytest.fixture(scope="module")
+def clipped_sums(tff_context):
+    """Sums of small updates without noise, by the factories themselves."""
+    del tff_context
+
+    def build(name):
+        quiet = dataclasses.replace(FACTORIES[name], noise_multiplier=0.0)
+        process = quiet.aggregator().create(SMALL)
+        state = process.initialize()
+        return lambda updates: 5 * flat(process.next(state, updates).result)
+
+    return {name: build(name) for name in FACTORIES}
+
+
+@pytest.mark.parametrize("name", FACTORIES)
 @settings(deadline=None, max_examples=40)
 @given(others=st.lists(updates, max_size=3), unit=updates)
-def test_one_institution_moves_the_sum_by_at_most_the_norm(name, others, unit):
-    query = QUERIES[name]
-    params = query.derive_sample_params(query.initial_global_state())
-
-    def clipped(update):
-        record = query.preprocess_record(params, tuple(map(tf.constant, update)))
-        if name == "adaptive":
-            count = float(tf.nest.flatten(record)[-1])
-            assert abs(count) <= institution_queries.COUNT_CLIP
-            return flat(record[0])
-        return flat(record)
-
-    without = sum((clipped(update) for update in others), np.zeros(8))
-    moved = clipped(unit) + without - without
-    assert np.linalg.norm(moved) <= CLIP * (1 + 1e-5)
+def test_one_institution_moves_the_sum_by_at_most_the_norm(
+    name, clipped_sums, others, unit
+):
+    sum_of = clipped_sums[name]
+    moved = sum_of([*others, unit]) - sum_of(others)
+    # Sums are rounded in float32.
+    assert np.linalg.norm(moved) <= CLIP * (1 + 1e-5) + 1e-6
     norm = np.linalg.norm(flat(unit))
     if norm < CLIP:
         np.testing.assert_allclose(moved, flat(unit), rtol=1e-4, atol=1e-5)
@@ -201,6 +174,23 @@ def test_one_institution_moves_the_sum_by_at_most_the_norm(name, others, unit):
         np.testing.assert_allclose(
             moved, flat(unit) * CLIP / norm, rtol=1e-3, atol=1e-5
         )
+
+
+@settings(deadline=None, max_examples=40)
+@given(unit=updates)
+def test_one_institution_moves_the_count_by_at_most_its_norm(unit):
+    query = institution_queries.AdaptiveClipSum(
+        initial_l2_clip_norm=CLIP,
+        noise_multiplier=0.0,
+        target_quantile=0.5,
+        learning_rate=0.2,
+        count_stddev=0.0,
+        expected_updates=4,
+    )
+    params = query.derive_sample_params(query.initial_global_state())
+    record = query.preprocess_record(params, tuple(map(tf.constant, unit)))
+    count = float(tf.nest.flatten(record)[-1])
+    assert abs(count) <= institution_queries.COUNT_CLIP
 
 
 def test_the_adaptive_norm_goes_to_the_quantile_of_norms():

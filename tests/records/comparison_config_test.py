@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tff_finance.records.comparison_config import ComparisonConfig, DataFile
+from tff_finance.records.dp_sgd_config import DpSgdConfig
 from tff_finance.records.training_config import TrainingConfig
 
 
@@ -27,6 +28,13 @@ def test_json_gives_an_equal_config_back():
     mapping = config().to_mapping()
     assert json.loads(json.dumps(mapping)) == mapping
     assert ComparisonConfig.from_mapping(mapping) == config()
+
+
+def test_customers_are_protected_only_where_a_column_names_them():
+    by_customer = TrainingConfig(dp_sgd=DpSgdConfig(privacy_unit="customer"))
+    with pytest.raises(ValueError, match="--clusters=COLUMN of a comparison"):
+        config(training=by_customer)
+    assert config(training=by_customer, clusters="customer").customers_known
 
 
 def test_columns_of_payments_come_back_and_must_be_all():

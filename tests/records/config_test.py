@@ -129,6 +129,8 @@ def test_training_errors_name_the_argument(name, value):
         ("batch_size", 0),
         ("local_epochs", 0),
         ("rounds", 0),
+        ("privacy_unit", "household"),
+        ("most_rows_per_customer", 0),
     ],
 )
 def test_dp_sgd_errors_name_the_argument(name, value):
@@ -140,6 +142,12 @@ def test_settings_of_dp_sgd_come_back():
     training = TrainingConfig(dp_sgd=DpSgdConfig(target_epsilon=0.5, delta=1e-6))
     asked = config(training=training)
     assert CaseStudyConfig.from_mapping(asked.to_mapping()) == asked
+
+
+def test_customers_are_protected_only_where_they_are_named():
+    training = TrainingConfig(dp_sgd=DpSgdConfig(privacy_unit="customer"))
+    with pytest.raises(ValueError, match="customer needs a column that names the cust"):
+        config(training=training)
 
 
 @pytest.mark.parametrize("method", ["fed_avg_dp_sgd", "fed_avg_poisson"])

@@ -10,6 +10,7 @@ from tests.report.page_test import rendered
 from tests.report.sample import sample_record, sample_study
 from tff_finance.evaluation import promises
 from tff_finance.privacy.guarantee import UNITS
+from tff_finance.records.privacy_row import PER_ROW_NOT_CUSTOMER
 from tff_finance.report import labels
 from tff_finance.report.catalogue import LANGUAGES, Words
 from tff_finance.report.findings import findings
@@ -140,6 +141,27 @@ def test_secure_sums_protect_an_update_and_promise_no_bound():
     ]
     assert "simulated in the clear" in found.notes[-1]
     assert "sums of updates" in findings(sample_study(record), WORDS)[-1]
+
+
+def test_rows_that_several_are_of_one_customer_are_said_to_be_rows():
+    record = private_record(unit_in_words=PER_ROW_NOT_CUSTOMER)
+    found = section(record)
+    protected = "one row (transaction) of a bank, not one customer"
+    assert found.tables[0].rows[1][1] == protected
+    assert protected in found.paragraphs[1]
+    assert any("per row (transaction), not per customer" in n for n in found.notes)
+    told = findings(sample_study(record), WORDS)[-1]
+    assert "That is per row (transaction), not per customer." in told
+    assert not any("not per customer" in n for n in section(private_record()).notes)
+
+
+def test_customers_are_told_how_many_of_their_rows_count():
+    record = private_record(unit="customer", most_rows=16)
+    found = section(record)
+    assert found.tables[0].rows[1][1] == "one customer of a bank, with all rows"
+    (note,) = [n for n in found.notes if "clipped as one sum" in n]
+    assert "at most 16 rows" in note
+    assert "(customer level," in findings(sample_study(record), WORDS)[-1]
 
 
 def test_a_large_epsilon_is_not_praised():

@@ -67,7 +67,6 @@ def test_poisson_sampling_is_described_in_the_accountants_words():
         "sampling": "Poisson",
         "population": 8,
         "sampling_probability": 0.3,
-        "seed": 5,
     }
 
 
@@ -148,7 +147,6 @@ def test_participation_is_built_as_asked_for_and_described():
         "sampling": "Poisson",
         "population": 4,
         "sampling_probability": 0.5,
-        "seed": 3,
         "dropout_rate": 0.1,
         "min_cohort": 2,
         "below_minimum": "the model stays, the round counts",

@@ -14,8 +14,10 @@ Source: Bonawitz et al. (2017), https://doi.org/10.1145/3133956.3133982.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_finance import checks
@@ -50,7 +52,12 @@ class SecureMean:
         return 2 * self.l2_clip_norm / 2**32
 
     def aggregator(self) -> tff.aggregators.WeightedAggregationFactory:
-        """The factory. Its mean isn't finite where all weights are 0."""
+        """The factory.
+
+        Returns:
+            One whose mean isn't finite where all weights are 0. An update that isn't
+            finite, or far too long, counts as zeros, with its weight.
+        """
         count = tff.aggregators.SecureSumFactory(1, 0)
         bound = np.float32(self.l2_clip_norm * self.largest_weight)
         mean = tff.aggregators.MeanFactory(
@@ -62,6 +69,35 @@ class SecureMean:
         clipped = tff.aggregators.clipping_factory(
             self.l2_clip_norm, mean, clipped_count_sum_factory=count
         )
-        return tff.aggregators.zeroing_factory(
-            _FAULTY * self.l2_clip_norm, clipped, zeroed_count_sum_factory=count
+        return _InfiniteForNan(
+            tff.aggregators.zeroing_factory(
+                _FAULTY * self.l2_clip_norm, clipped, zeroed_count_sum_factory=count
+            )
         )
+
+
+class _InfiniteForNan(tff.aggregators.WeightedAggregationFactory):
+    """Makes NaN infinite, which TFF's zeroing finds; of NaN it finds nothing."""
+
+    def __init__(self, inner: tff.aggregators.WeightedAggregationFactory) -> None:
+        self._inner = inner
+
+    def create(
+        self, value_type: Any, weight_type: Any
+    ) -> tff.templates.AggregationProcess:
+        inner = self._inner.create(value_type, weight_type)
+
+        @tff.tensorflow.computation(value_type)
+        def without_nan(value: Any) -> Any:
+            return tf.nest.map_structure(
+                lambda leaf: tf.where(
+                    tf.math.is_nan(leaf), tf.constant(np.inf, leaf.dtype), leaf
+                ),
+                value,
+            )
+
+        @tff.federated_computation(*inner.next.type_signature.parameter)
+        def next_fn(state: Any, value: Any, weight: Any) -> Any:
+            return inner.next(state, tff.federated_map(without_nan, value), weight)
+
+        return tff.templates.AggregationProcess(inner.initialize, next_fn)

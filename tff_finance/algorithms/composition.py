@@ -5,6 +5,7 @@ import tensorflow_federated as tff
 
 from tff_finance.client_work import weights as weights_lib
 from tff_finance.institutions.examples import ExampleStore
+from tff_finance.privacy.protection import protects
 
 
 def compose(
@@ -40,13 +41,23 @@ def compose(
 
     Raises:
         ValueError: If `aggregator` takes no weights and `weighting` isn't uniform,
-            or if it would see groups of institutions instead of institutions.
+            if it would see groups of institutions instead of institutions, or if it
+            protects updates only, and institutions share more than these.
     """
     if store and store.grouped and aggregator is not None:
         raise ValueError(
             f"`store` can't group institutions if there is an `aggregator`: a "
             f"{type(aggregator).__name__} would take a group's mean for an "
             "institution's update. Leave out one of them."
+        )
+    if aggregator is not None and _shares_more(client_work) and protects(aggregator):
+        raise ValueError(
+            f"`aggregator` can't be a {type(aggregator).__name__} that adds noise or "
+            "sums securely where institutions share more than their updates: changes "
+            "of SCAFFOLD's variates, which are gradients, are summed in the clear and "
+            "their mean goes to all. Use FedAvg or FedProx; or protect records or "
+            "customers with a private gradient, which variates are then made of, and "
+            "leave `aggregator` out."
         )
     weights_type = weights_lib.weights_type(model, num_shared)
     factory = aggregator or tff.aggregators.MeanFactory()
@@ -66,3 +77,9 @@ def compose(
             server_optimizer, weights_type
         ),
     )
+
+
+def _shares_more(client_work: tff.learning.templates.ClientWorkProcess) -> bool:
+    """Whether its state has a value that institutions form together, in the clear."""
+    state_type = client_work.initialize.type_signature.result.member
+    return "shared" in tff.structure.name_list(state_type)

@@ -11,6 +11,7 @@ import tensorflow_federated as tff
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.client_work.gradient_estimator import GradientEstimator
+from tff_finance.client_work.poisson_batches import PoissonBatches
 from tff_finance.client_work.proximal import Proximal
 from tff_finance.client_work.update_rule import UpdateRule
 from tff_finance.institutions.examples import ExampleStore
@@ -22,7 +23,7 @@ def build_fed_prox(
     *,
     mu: float,
     client_optimizer: tff.learning.optimizers.Optimizer,
-    batches: LocalEpochs,
+    batches: LocalEpochs | PoissonBatches,
     server_optimizer: tff.learning.optimizers.Optimizer | None = None,
     weighting: tff.learning.ClientWeighting = tff.learning.ClientWeighting.NUM_EXAMPLES,
     aggregator: tff.aggregators.AggregationFactory | None = None,
@@ -46,7 +47,8 @@ def build_fed_prox(
         weighting: `NUM_EXAMPLES`, or `UNIFORM` over institutions with examples.
         aggregator: As in FedAvg.
         gradient_estimator: Defaults to the gradient of the batch's mean loss. The
-            proximal term needs no rows and is added to what it returns.
+            proximal term needs no rows and is added to what it returns. A private
+            one goes with `PoissonBatches`.
         update_rule: As in FedAvg.
         state_files: Where that rule's institution state lies.
         store: How clients get at their rows; defaults to `InMemory`. Groups need

@@ -8,7 +8,9 @@ Institution i keeps a variate `c_i`, the server their mean `c` over all N:
     c <- c + |S| / N mean over the cohort of (c_i+ - c_i)
 
 Twice the traffic of FedAvg. The variates stay at the institution; their changes, which
-are gradients, are summed in the clear at the server, whatever the aggregator.
+are gradients, are summed in the clear at the server, whatever the aggregator. So an
+aggregator that protects updates is refused; with private gradients variates are made of
+these, and protected as they are.
 
 Source: Karimireddy et al. (2020), Algorithm 1, option II,
 https://arxiv.org/abs/1910.06378.
@@ -21,6 +23,7 @@ from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.client_work.control_variates import ControlVariates
 from tff_finance.client_work.gradient_estimator import GradientEstimator
+from tff_finance.client_work.poisson_batches import PoissonBatches
 from tff_finance.client_work.update_rule import UpdateRule
 from tff_finance.institutions.examples import ExampleStore
 from tff_finance.institutions.state import InstitutionStateFiles
@@ -30,7 +33,7 @@ def build_scaffold(
     model: tff.learning.models.FunctionalModel,
     *,
     client_learning_rate: float,
-    batches: LocalEpochs,
+    batches: LocalEpochs | PoissonBatches,
     num_institutions: int,
     state_files: InstitutionStateFiles,
     server_optimizer: tff.learning.optimizers.Optimizer | None = None,
@@ -61,8 +64,10 @@ def build_scaffold(
             to SGD with learning rate 1. The paper's `eta_g` is its learning rate.
         weighting: `UNIFORM`, as published, or `NUM_EXAMPLES`: then `c` is the mean
             weighted by rows too, so that FedAvg's objective is minimised.
-        aggregator: Of the updates, not of the variates; as in FedAvg.
-        gradient_estimator: Defaults to the gradient of the batch's mean loss.
+        aggregator: Of the updates, not of the variates; as in FedAvg, but none that
+            adds noise or sums securely.
+        gradient_estimator: Defaults to the gradient of the batch's mean loss; a
+            private one goes with `PoissonBatches`.
         update_rule: As in FedAvg; variates follow from the update before it.
         store: How clients get at their rows; defaults to `InMemory`. Groups need
             the default aggregator.
@@ -71,7 +76,8 @@ def build_scaffold(
         The learning process, with FedAvg's hyperparameters.
 
     Raises:
-        ValueError: If a number is not positive.
+        ValueError: If a number is not positive, or if `aggregator` adds noise or sums
+            securely, which would leave the variates' changes unprotected.
     """
     checks.check_positive("client_learning_rate", client_learning_rate)
     return build_fed_avg(

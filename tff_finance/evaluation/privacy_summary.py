@@ -35,6 +35,7 @@ def summarize_privacy(rows: Sequence[PrivacyRow]) -> dict[str, Any] | None:
     lines = dict.fromkeys(line for row in rows for line in row.not_covered_lines)
     return {
         "unit": rows[0].unit,
+        "unit_in_words": rows[0].unit_in_words,
         "neighbouring": rows[0].neighbouring,
         **_worst(rows),
         "accountant": ", ".join(sorted({row.accountant for row in rows})),
@@ -67,6 +68,7 @@ def _of_institution(rows: Sequence[PrivacyRow]) -> dict[str, Any]:
             "l2_clip_norm",
             "target_epsilon",
             "least_honest",
+            "most_rows",
         )
     }
     return {**_worst(rows), **settings}

@@ -1,8 +1,9 @@
-"""FedAvg by DP-SGD: record-level differential privacy, institution by institution.
+"""FedAvg by DP-SGD: record or customer level, institution by institution.
 
-A record is protected from the server, from the other institutions and from whoever
-gets the model. Noise depends on an institution's number of records, which is public,
-so that the learning process is built when the institutions are known.
+A unit, one row or one customer with all rows, is protected from the server, from the
+other institutions and from whoever gets the model. Noise depends on an institution's
+number of units, which is public, so that the learning process is built when the
+institutions are known.
 
 Source: Abadi et al. (2016), https://arxiv.org/abs/1607.00133, as the local training of
 McMahan et al. (2017), https://arxiv.org/abs/1602.05629.
@@ -18,6 +19,12 @@ from tff_finance.client_work.poisson_batches import PoissonBatches
 from tff_finance.client_work.private_gradient import build_private_gradient
 from tff_finance.evaluation.methods import GLOBAL, Federated, Fitted, Learner, Method
 from tff_finance.evaluation.promises import VALIDATION_SHOWN, Promise
+from tff_finance.evaluation.protected_units import (
+    FederatedByUnits,
+    by_units,
+    num_units,
+    unit_store,
+)
 from tff_finance.evaluation.suite import Suite
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.privacy import accounting, budget
@@ -34,7 +41,7 @@ _NO_CLIPPING = 1e12
 
 
 def build_fed_avg_dp_sgd(suite: Suite, name: str) -> Method:
-    """FedAvg in which every gradient is clipped by record and noised."""
+    """FedAvg in which every gradient is clipped by unit and noised."""
     return FedAvgDpSgd(name=name, suite=suite)
 
 
@@ -49,7 +56,7 @@ def build_fed_avg_poisson(suite: Suite, name: str) -> Method:
             patience=None,
         ),
     )
-    return Federated(name=name, learner=learner)
+    return FederatedByUnits(name=name, learner=learner, config=suite.training.dp_sgd)
 
 
 def noise_multiplier(config: DpSgdConfig, ledger: Ledger) -> float:
@@ -110,9 +117,11 @@ class FedAvgDpSgd:
             The last round's model, with a promise for each institution.
 
         Raises:
-            UnfitSettingsError: If noise can't be calibrated, or if an institution's
-                budget bears no round.
+            UnfitSettingsError: If noise can't be calibrated, if an institution's
+                budget bears no round, or if customers are to be protected and aren't
+                known.
         """
+        institutions = by_units(institutions, self.suite.training.dp_sgd)
         ledgers = {i.institution: self._ledger(i) for i in institutions}
         try:
             noise = {name: self._noise_of(ledgers[name]) for name in ledgers}
@@ -132,9 +141,9 @@ class FedAvgDpSgd:
         """Of what is released besides training, none of which has a mechanism yet."""
         return Ledger(
             owner=examples.institution,
-            unit="record",
+            unit=self.suite.training.dp_sgd.privacy_unit,
             neighbouring=RELATION,
-            population=len(examples.train["y"]),
+            population=num_units(examples.train),
             delta=self.suite.training.dp_sgd.delta,
             entries=(VALIDATION_SHOWN,),
         )
@@ -200,6 +209,7 @@ class FedAvgDpSgd:
             steps=mechanism.steps,
             l2_clip_norm=config.l2_clip_norm,
             target_epsilon=config.target_epsilon,
+            most_rows=config.most_rows_per_customer if config.by_customer else None,
         )
 
 
@@ -230,6 +240,7 @@ def _learner(
 ) -> Learner:
     """Learning rates are reduced by no validation loss, which has no noise."""
     training, config = suite.training, suite.training.dp_sgd
+    store = unit_store(config, suite.store)
     process = build_fed_avg(
         suite.model,
         client_optimizer=build_client_optimizer(
@@ -246,6 +257,7 @@ def _learner(
         ),
         server_optimizer=suite.server_optimizer(),
         weighting=suite.weighting,
-        store=suite.store,
+        store=store,
     )
-    return suite.learner(process, stopping, rates=())
+    learner = suite.learner(process, stopping, rates=())
+    return dataclasses.replace(learner, store=store)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from tff_finance.privacy import mechanisms
 from tff_finance.privacy.ledger import Entry, Ledger
 from tff_finance.privacy.mechanisms import Mechanism
-from tff_finance.records.privacy_row import PrivacyRow
+from tff_finance.records.privacy_row import PER_ROW_NOT_CUSTOMER, PrivacyRow
 
 ENCODER = Entry(
     stage="preprocessing",
@@ -46,6 +46,12 @@ VALIDATION_SHOWN = Entry(
 SEVERAL_ROWS = (
     "unit: a customer with several rows (each row is protected, not all together)"
 )
+_IN_WORDS = {
+    "record": "per row",
+    "customer": "per customer, with all rows at the institution",
+    "branch": "per branch",
+    "institution": "per institution",
+}
 SEVERAL_BRANCHES = (
     "unit: a customer with rows in several branches, and the bank (each branch is "
     "protected, not all together)"
@@ -66,6 +72,7 @@ class Promise:
         l2_clip_norm: Most that a unit moves one by; None if it adapts.
         target_epsilon: The budget, if there is one.
         least_honest: As in `PrivacyRow`.
+        most_rows: As in `PrivacyRow`.
     """
 
     model: str
@@ -77,6 +84,7 @@ class Promise:
     l2_clip_norm: float | None
     target_epsilon: float | None = None
     least_honest: int | None = None
+    most_rows: int | None = None
 
 
 def released_besides(*, label_counts: bool, feature_counts: bool) -> tuple[Entry, ...]:
@@ -138,7 +146,9 @@ def _row(
     guarantee = ledger.guarantee()
     owner = f"{ledger.owner}: "
     lines = [line.removeprefix(owner) for line in guarantee.not_covered]
+    in_words = _IN_WORDS[ledger.unit]
     if several_rows and ledger.unit == "record":
+        in_words = PER_ROW_NOT_CUSTOMER
         lines.append(SEVERAL_ROWS)
     if ledger.unit == "branch":
         lines.append(SEVERAL_BRANCHES)
@@ -162,5 +172,7 @@ def _row(
         l2_clip_norm=promise.l2_clip_norm,
         target_epsilon=promise.target_epsilon,
         least_honest=promise.least_honest,
+        most_rows=promise.most_rows,
+        unit_in_words=in_words,
         not_covered="\n".join(lines),
     )

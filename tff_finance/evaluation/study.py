@@ -46,6 +46,7 @@ from tff_finance.preprocessing.statistics import exchanged_types
 from tff_finance.records import files
 from tff_finance.records.coalition_row import CoalitionRow
 from tff_finance.records.config import StudyConfig
+from tff_finance.records.privacy_row import PrivacyRow
 from tff_finance.records.run_folder import RunFolder, differences
 from tff_finance.records.run_record import (
     RunRecord,
@@ -318,25 +319,36 @@ class _Runner:
         self._report_progress(
             f"seed {seed}  {method.name:<17} {rounds:>4} rounds  {seconds:5.1f} s"
         )
+        privacy = self._privacy(fitted, method.name, seed)
         return dataclasses.replace(
             self._header,
             metrics=metrics,
             curves=fitted.curves,
             runs=fitted.runs,
             histograms=judgement.histograms,
-            privacy=promises.privacy_rows(
-                fitted.promises,
-                promises.released_besides(
-                    label_counts=self._study.balanced,
-                    feature_counts=any(self._study.exchanged_for_features),
-                ),
-                seed=seed,
-                method=method.name,
-                several_rows=bool(
-                    self._study.row_intervals and self._study.row_intervals.clusters
-                ),
-            ),
+            privacy=privacy,
         )
+
+    def _privacy(
+        self, fitted: Fitted, method: str, seed: int
+    ) -> tuple[PrivacyRow, ...]:
+        """What a method promises; progress says to whom."""
+        rows = promises.privacy_rows(
+            fitted.promises,
+            promises.released_besides(
+                label_counts=self._study.balanced,
+                feature_counts=any(self._study.exchanged_for_features),
+            ),
+            seed=seed,
+            method=method,
+            several_rows=self._study.config.customers_known,
+        )
+        if rows:
+            self._report_progress(
+                f"seed {seed}  {method:<17} epsilon at most "
+                f"{max(row.epsilon for row in rows):.2f} {rows[0].unit_in_words}"
+            )
+        return rows
 
     def _keep_scores(self, scores: TestScores, seed: int, method: str) -> None:
         self._scores[method] = scores

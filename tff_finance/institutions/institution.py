@@ -17,12 +17,15 @@ class Institution:
         train: Rows that models learn from.
         validation: Rows for schedules, early stopping and tuning.
         test: Rows for the final evaluation, and for nothing before it.
+        clusters: Column of the tables whose equal values belong together, such as a
+            customer's number; empty if none is known.
     """
 
     name: str
     train: pd.DataFrame
     validation: pd.DataFrame
     test: pd.DataFrame
+    clusters: str = ""
 
 
 def split_at_random(

@@ -168,6 +168,7 @@ class DealtTable:
             train=valid.loc[raw.train.index],
             validation=valid.loc[raw.validation.index],
             test=valid.loc[raw.test.index],
+            clusters=self.clusters,
         )
 
 
@@ -206,13 +207,16 @@ class OwnTables:
                 _check_clusters(name, table, self.clusters)
         rngs = np.random.default_rng(seed).spawn(len(self.tables))
         return [
-            split_table(
-                name,
-                table,
-                self.split,
-                rng=rng,
-                label=self.contract.label,
-                clusters=_kept_together(self.split, self.clusters),
+            dataclasses.replace(
+                split_table(
+                    name,
+                    table,
+                    self.split,
+                    rng=rng,
+                    label=self.contract.label,
+                    clusters=_kept_together(self.split, self.clusters),
+                ),
+                clusters=self.clusters,
             )
             for (name, table), rng in zip(self.tables.items(), rngs, strict=True)
         ]

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from tff_finance.datasets.contract import Contract
@@ -20,11 +21,14 @@ class TrainingExamples:
         institution: Its name.
         train: Rows that models learn from.
         validation: Rows for early stopping.
+        customers: Whose each training row is, any[n]; None if that isn't known. It is
+            no feature, and doesn't leave the institution.
     """
 
     institution: str
     train: Examples
     validation: Examples
+    customers: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,6 +94,7 @@ def encode_training(
             institution=i.name,
             train=_encode(i.train, encoder, i.name),
             validation=_encode(i.validation, encoder, i.name),
+            customers=i.train[i.clusters].to_numpy() if i.clusters else None,
         )
         for i in institutions
     )

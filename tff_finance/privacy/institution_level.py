@@ -24,6 +24,7 @@ from tff_finance import checks
 from tff_finance.privacy import fresh_noise, institution_queries
 from tff_finance.privacy.fresh_noise import SeedSource
 from tff_finance.privacy.mechanisms import Mechanism, TreeAggregation
+from tff_finance.privacy.protection import Protecting
 
 Factory = tff.aggregators.UnweightedAggregationFactory
 
@@ -225,7 +226,7 @@ class TreeClipping:
         )
 
 
-class _OfSpecs(tff.aggregators.UnweightedAggregationFactory):
+class _OfSpecs(Protecting, tff.aggregators.UnweightedAggregationFactory):
     """A factory that must know what it sums before it can be built."""
 
     def __init__(self, build: Callable[[Any], Factory]) -> None:

@@ -86,6 +86,11 @@ class ComparisonConfig(StudyConfig):
                 f"got {self.payments}."
             )
 
+    @property
+    def customers_known(self) -> bool:
+        """Whether a column says which rows belong together."""
+        return bool(self.clusters)
+
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> "ComparisonConfig":
         """From what `to_mapping` gave, tuples read back from JSON lists."""

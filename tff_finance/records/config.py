@@ -71,9 +71,15 @@ class StudyConfig:
             self._check_coalitions(self.contribution.method)
             trained = (*trained, self.contribution.method)
         self.training.check_suits(trained)
+        self.training.dp_sgd.check_customers_known(self.customers_known)
         self._check_runtime(trained)
         for seed in self.seeds:
             checks.check_in_range("seeds", seed, 0, 2**31 - 1)
+
+    @property
+    def customers_known(self) -> bool:
+        """Whether a column of the tables says whose each row is."""
+        return False
 
     def _check_coalitions(self, method: str) -> None:
         """Refuses what would be drawn anew for each coalition."""

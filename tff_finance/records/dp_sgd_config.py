@@ -1,8 +1,10 @@
-"""Settings of DP-SGD at record level."""
+"""Settings of DP-SGD at record or customer level."""
 
 import dataclasses
 
 from tff_finance import checks
+
+PRIVACY_UNITS = ("record", "customer")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -13,20 +15,26 @@ class DpSgdConfig:
     released with noise; the model of the last one is kept.
 
     Attributes:
-        target_epsilon: Most that each institution's records may be told about. Noise
+        privacy_unit: Whom it protects, and what batches and clipping are by: "record",
+            each row by itself, or "customer", all rows of one together.
+        most_rows_per_customer: Of one who has more, so many are drawn and the others
+            left out; a customer takes as long as so many rows.
+        target_epsilon: Most that each institution's units may be told about. Noise
             is calibrated to it, unless it is given: then it is a budget that ends
             training before it is exceeded.
         delta: Of the guarantee; None for `min(1e-5, 1 / (10 n))` at each institution.
         noise_multiplier: Standard deviation of the noise over the clipping norm, at
             all institutions; None calibrates each institution's own, from its number
-            of records.
-        l2_clip_norm: Most that a record's gradient counts for.
-        batch_size: Expected records of a Poisson-sampled batch.
+            of units.
+        l2_clip_norm: Most that a unit's gradient, the sum over its rows, counts for.
+        batch_size: Expected units of a Poisson-sampled batch.
         local_epochs: Of a round; each has `ceil(n / batch_size)` steps.
         rounds: Of the whole training.
         learning_rate: Of the local optimizer.
     """
 
+    privacy_unit: str = "record"
+    most_rows_per_customer: int = 16
     target_epsilon: float = 8.0
     delta: float | None = None
     noise_multiplier: float | None = None
@@ -38,6 +46,7 @@ class DpSgdConfig:
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
+        checks.check_one_of("privacy_unit", self.privacy_unit, PRIVACY_UNITS)
         checks.check_positive("target_epsilon", self.target_epsilon)
         checks.check_positive("l2_clip_norm", self.l2_clip_norm)
         checks.check_positive("learning_rate", self.learning_rate)
@@ -46,5 +55,26 @@ class DpSgdConfig:
             checks.check_in_range("delta", self.delta, 0, 1)
         if self.noise_multiplier is not None:
             checks.check_positive("noise_multiplier", self.noise_multiplier)
-        for name in ("batch_size", "local_epochs", "rounds"):
+        for name in ("batch_size", "local_epochs", "rounds", "most_rows_per_customer"):
             checks.check_at_least(name, getattr(self, name), 1)
+
+    @property
+    def by_customer(self) -> bool:
+        """Whether customers are the units."""
+        return self.privacy_unit == "customer"
+
+    def check_customers_known(self, known: bool) -> None:
+        """Refuses to protect customers whom nobody can tell apart.
+
+        Args:
+            known: Whether a column of the tables names them.
+
+        Raises:
+            ValueError: If customers are to be protected, and none does.
+        """
+        if self.by_customer and not known:
+            raise ValueError(
+                "`privacy_unit` customer needs a column that names the customers, "
+                "--clusters=COLUMN of a comparison on real tables; there is none: give "
+                "it, or protect each row by itself with `privacy_unit` record."
+            )

@@ -8,6 +8,8 @@ ADVERSARIES = ("server", "institutions", "outsiders")
 """The server that sees all updates; the other institutions, who see every round's
 model; whoever gets the finished model."""
 CONSORTIUM = "consortium"
+PER_ROW_NOT_CUSTOMER = "per row (transaction), not per customer"
+"""What a guarantee is where customers may have several rows, and rows are units."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,10 @@ class PrivacyRow:
         target_epsilon: The budget, if there is one.
         least_honest: Of distributed noise: so many of a round's other units must be
             honest and present for it to hold; None for other noise.
+        most_rows: Of a customer, so many rows count, the others being left out; None
+            where customers are not the units.
+        unit_in_words: Whom the guarantee is for, such as `PER_ROW_NOT_CUSTOMER`; empty
+            in records of an earlier version.
         not_covered: What was released, or used to choose, without protection; a
             line each.
     """
@@ -60,6 +66,8 @@ class PrivacyRow:
     l2_clip_norm: float | None = None
     target_epsilon: float | None = None
     least_honest: int | None = None
+    most_rows: int | None = None
+    unit_in_words: str = ""
     not_covered: str = ""
 
     def __post_init__(self) -> None:

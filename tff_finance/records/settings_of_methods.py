@@ -59,6 +59,7 @@ _READERS: Mapping[tuple[str, ...], Collection[str]] = {
     ("target_epsilon", "delta", "noise_multiplier", "l2_clip_norm"): (
         "fed_avg_dp_sgd",
     ),
+    ("privacy_unit", "most_rows_per_customer"): ROWS_IN_MEMORY_METHODS,
     ("dp_batch_size", "dp_local_epochs", "dp_rounds", "dp_learning_rate"): (
         ROWS_IN_MEMORY_METHODS
     ),

@@ -64,8 +64,8 @@ class TrainingConfig:
         personalization: Of methods that end in a model for each institution.
         participation: Who takes part in a round of training.
         robustness: Of aggregation, and who is hostile in simulation.
-        dp_sgd: Of FedAvg with record-level differential privacy, and of the same
-            without privacy, `fed_avg_poisson`, as far as it applies.
+        dp_sgd: Of FedAvg with record-level or customer-level differential privacy,
+            and of the same without, `fed_avg_poisson`, as far as it applies.
         institution_privacy: Of methods with institution-level privacy.
         secure_aggregation: Of FedAvg by secure aggregation.
         asynchronous: Simulated time, and FedBuff on it.

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tff_finance.records.privacy_row import PER_ROW_NOT_CUSTOMER
 from tff_finance.report import formats, labels, real_findings
 from tff_finance.report.attack_findings import attack_findings
 from tff_finance.report.catalogue import Words, mark
@@ -381,13 +382,18 @@ def _privacy(study: Study, words: Words) -> str:
 
 def _promise(method: str, privacy: Mapping[str, Any], words: Words) -> str:
     level = _LEVELS[privacy["unit"]]
-    return words.say(
+    told = words.say(
         "%(method)s keeps epsilon at %(epsilon)s at most (%(unit)s level, delta "
         "%(delta)s).",
         method=labels.method(method, words),
         epsilon=words.number(privacy["epsilon"], 2),
         unit=words.say(level),
         delta=formats.small(privacy["delta"]),
+    )
+    if privacy.get("unit_in_words") != PER_ROW_NOT_CUSTOMER:
+        return told
+    return formats.join(
+        words, told, words.say("That is per row (transaction), not per customer.")
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from tff_finance.records.privacy_row import PER_ROW_NOT_CUSTOMER
 from tff_finance.report import formats, labels
 from tff_finance.report.catalogue import Words, mark
 from tff_finance.report.content import Section, Study, Table
@@ -16,6 +17,7 @@ _UNITS = {
     "branch": mark("one branch of a bank, with its rows; not the bank"),
     "institution": mark("one bank, with all rows"),
 }
+_ROW_NOT_CUSTOMER = mark("one row (transaction) of a bank, not one customer")
 _RELATIONS = {
     "add_or_remove_one": mark("whether it is there (add or remove one)"),
     "replace_one": mark("which of two it is (replace one)"),
@@ -107,7 +109,7 @@ def _in_words(study: Study, method: str, words: Words) -> str:
         "%(delta)s.",
         method=labels.method(method, words),
         epsilon=words.number(privacy["epsilon"], 2),
-        unit=_known(_UNITS, privacy["unit"], words),
+        unit=_protected(privacy, words),
         delta=formats.small(privacy["delta"]),
     )
     factor = math.exp(min(privacy["epsilon"], 100.0))
@@ -135,6 +137,7 @@ def _assumptions(study: Study, words: Words) -> list[str]:
         for values in privacy["institutions"].values()
         if values.get("least_honest") is not None
     ]
+    notes += _customers(study, words)
     units = {privacy["unit"] for privacy in _promised(study).values()}
     notes += [words.say(_TO_CUSTOMERS[u]) for u in _TO_CUSTOMERS if u in units]
     if _SECURE in study.methods:
@@ -166,6 +169,32 @@ def _general_assumptions(words: Words) -> list[str]:
             "the largest over seeds; among methods, the largest over banks as well."
         ),
     ]
+
+
+def _customers(study: Study, words: Words) -> list[str]:
+    """What customers should know where rows are theirs."""
+    notes = []
+    for method, privacy in _promised(study).items():
+        name = labels.method(method, words)
+        if privacy.get("unit_in_words") == PER_ROW_NOT_CUSTOMER:
+            notes.append(
+                words.say(
+                    "%(method)s: the guarantee is per row (transaction), not per "
+                    "customer; it says less about a customer with several rows.",
+                    method=name,
+                )
+            )
+        most = {values.get("most_rows") for values in privacy["institutions"].values()}
+        for number in most - {None}:
+            notes.append(
+                words.say(
+                    "%(method)s: a customer's rows are clipped as one sum; of each "
+                    "customer at most %(number)s rows are trained on, drawn at random.",
+                    method=name,
+                    number=words.number(number, 0),
+                )
+            )
+    return notes
 
 
 def _exposure(method: str, words: Words) -> str:
@@ -203,7 +232,7 @@ def _methods_table(study: Study, words: Words) -> Table:
         rows.append(
             [
                 labels.method(method, words),
-                _known(_UNITS, privacy["unit"], words),
+                _protected(privacy, words),
                 _listed(privacy["against"], words),
                 words.number(privacy["epsilon"], 2),
                 formats.small(privacy["delta"]),
@@ -228,6 +257,13 @@ def _methods_table(study: Study, words: Words) -> Table:
         rows=rows,
         frame=pd.DataFrame(frames),
     )
+
+
+def _protected(privacy: Mapping[str, Any], words: Words) -> str:
+    """Whom it is for."""
+    if privacy.get("unit_in_words") == PER_ROW_NOT_CUSTOMER:
+        return words.say(_ROW_NOT_CUSTOMER)
+    return _known(_UNITS, privacy["unit"], words)
 
 
 def _flat(privacy: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -40,7 +40,10 @@ class Cohorts(Protocol):
         ...
 
     def to_mapping(self) -> dict[str, Any]:
-        """What privacy accounting must know of the sampling, for records."""
+        """What privacy accounting must know of the sampling, for records.
+
+        Without a seed that a guarantee needs to be secret.
+        """
         ...
 
 
@@ -89,10 +92,12 @@ class UniformCohorts:
         )
 
     def to_mapping(self) -> dict[str, Any]:
-        """What privacy accounting must know of the sampling, for records."""
-        return {"sampling": "without replacement, fixed size"} | dataclasses.asdict(
-            self
-        )
+        """What accounting must know of the sampling; the seed stays secret."""
+        return {
+            "sampling": "without replacement, fixed size",
+            "population": self.population,
+            "size": self.size,
+        }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,8 +141,12 @@ class PoissonCohorts:
         )
 
     def to_mapping(self) -> dict[str, Any]:
-        """What privacy accounting must know of the sampling, for records."""
-        return {"sampling": "Poisson"} | dataclasses.asdict(self)
+        """What accounting must know of the sampling; the seed stays secret."""
+        return {
+            "sampling": "Poisson",
+            "population": self.population,
+            "sampling_probability": self.sampling_probability,
+        }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
