@@ -44,7 +44,7 @@ _EPSILONS = flags.DEFINE_list(
 _ROWS = flags.DEFINE_integer(
     "rows",
     STANDARD.rows,
-    "Members of each institution, and as many others; below 1,000 there is no rate at "
+    "Members of each institution, and as many others; below 999 there is no rate at "
     "0.1 % false positives.",
 )
 _SHADOWS = flags.DEFINE_integer(

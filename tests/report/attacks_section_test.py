@@ -19,7 +19,7 @@ BANKS = ("", "bank_a", "bank_b")
 
 
 def membership(seed):
-    values = {"auc": 0.9, "advantage": 0.6, "advantage_by_chance": 0.05}
+    values = {"auc": 0.9, "advantage": 0.6}
     for protection, epsilon in PROTECTIONS:
         for bank in BANKS:
             for method in ("loss", "lira"):

@@ -68,8 +68,8 @@ def attacks_section(study: Study, words: Words) -> Section | None:
             say(
                 "Intervals are over seeds; of one seed, over rows or updates. Members "
                 "and as many others are of one law, the others held out from every "
-                "choice. An attack that knows nothing has the advantage that chance "
-                "gives, not 0."
+                "choice. An attack that knows nothing has an advantage of 0: no "
+                "threshold is judged by the rows that chose it."
             ),
             say(
                 "Recovered is a number within the tolerance and a category exactly; "
@@ -183,7 +183,6 @@ def _membership_table(study: Study, results: Sequence[Result], words: Words) -> 
             attack_words.method(one["auc"]["method"], words),
             formats.plain(_value(one["auc"]), words),
             formats.share(_value(one["advantage"]), words),
-            words.percent(one["advantage_by_chance"]["mean"]),
             *[formats.share(_value(one[rate]), words) for rate in _RATES[1:]],
         ]
         for one in pooled
@@ -197,7 +196,6 @@ def _membership_table(study: Study, results: Sequence[Result], words: Words) -> 
             say("Attack"),
             say("AUC"),
             say("Advantage"),
-            say("By chance"),
             say("Found at 1 % false positives"),
             say("Found at 0.1 % false positives"),
         ],

@@ -14,10 +14,7 @@ from tff_finance.evaluation.attacks.lira import (
     lira_scores,
     shadow_confidences,
 )
-from tff_finance.evaluation.attacks.membership import (
-    advantage_by_chance,
-    membership_metrics,
-)
+from tff_finance.evaluation.attacks.membership import membership_metrics
 from tff_finance.evaluation.attacks.targets import (
     RecordPrivacy,
     TargetTraining,
@@ -194,12 +191,7 @@ def _rows(
     together = [np.concatenate(side) for side in zip(*halves, strict=True)]
     names = [*data.names, _EVERYBODY]
     for name, (members, others) in zip(names, [*halves, together], strict=True):
-        metrics = dict(membership_metrics(members, others, generator=generator))
-        metrics["advantage_by_chance"] = Estimate(
-            value=advantage_by_chance(len(members), len(others)),
-            trials=len(members) + len(others),
-            reason="computed",
-        )
+        metrics = membership_metrics(members, others, generator=generator)
         yield from attack_rows(
             metrics, seed=data.seed, institution=name, settings=settings
         )
