@@ -128,6 +128,7 @@ def _table() -> "ComparisonData | None":
     if unused := scenario_flags.given():
         command_line.usage_error(f"--{unused[0]} can't be given with --task")
     data_flags.check()
+    data_flags.check_one_law()
     data = data_flags.data()
     data_flags.institutions(data, _FIRST_SEED.value)
     return data

@@ -77,3 +77,33 @@ def test_flags_that_make_no_sense(arguments, message, tmp_path):
     result = run(f"--output_dir={tmp_path}", *arguments)
     assert result.returncode == 2
     assert message in result.stderr
+
+
+@pytest.mark.parametrize("binary", ["attack_models", "privacy_frontier"])
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--split=row_order:0.75,0.05,0.2", "--split: must be shuffled"),
+        ("--split=time:age:0.75,0.05,0.2", "--split: must be shuffled"),
+        ("--clusters=job", "records that are independent"),
+        ("--dataset=handbook_fraud", "records that are independent"),
+    ],
+)
+def test_training_and_test_rows_must_be_of_one_law(binary, flag, message, tmp_path):
+    arguments = [
+        "--task=marketing",
+        "--dataset=bank_marketing",
+        f"--data_dir={tmp_path}",
+        "--partition=random:3",
+        f"--output_dir={tmp_path}",
+        flag,
+    ]
+    result = subprocess.run(
+        [sys.executable, "-m", f"experiments.{binary}", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert result.returncode == 2
+    assert message in result.stderr
