@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tff_finance.evaluation.attacks.attacked_data import AttackedData, Protection
+from tff_finance.evaluation.attacks.disturbance import UNDISTURBED, Disturbance
 from tff_finance.evaluation.attacks.estimate import Estimate
-from tff_finance.evaluation.attacks.feature_layout import FeatureLayout
 from tff_finance.evaluation.attacks.first_layer import rows_from_first_layer
 from tff_finance.evaluation.attacks.gradient_matching import (
     Matching,
@@ -54,6 +54,7 @@ class _Scene:
         rows: Of each.
         batches: Of an institution's local steps, as the attacker takes them.
         learning_rate: Of these.
+        disturbance: What the protection does to the update, which is no secret.
     """
 
     target: str
@@ -64,6 +65,7 @@ class _Scene:
     rows: int
     batches: tuple[tuple[int, int], ...]
     learning_rate: float = 1.0
+    disturbance: Disturbance = UNDISTURBED
 
 
 def attack_updates(
@@ -182,6 +184,12 @@ def _scenes(data: AttackedData, config: AttackConfig) -> Iterator[_Scene]:
                     institutions=1,
                     rows=rows,
                     batches=whole,
+                    disturbance=Disturbance(
+                        deviation=privacy.noise_multiplier
+                        * privacy.l2_clip_norm
+                        / rows,
+                        l2_clip_norm=privacy.l2_clip_norm,
+                    ),
                 )
 
 
@@ -227,29 +235,46 @@ def _attack(
         weights = prepared_weights(weights, judge.layout, seed=seed)
     seen = summed([scene.update(weights, x, y) for x, y in drawn])
     if method == "prepared_model":
-        guesses = rows_from_differences(weights, seen, judge.layout, rows=len(truth))
+        guesses = rows_from_differences(
+            weights,
+            seen,
+            judge.layout,
+            rows=len(truth),
+            disturbance=scene.disturbance,
+            typical=judge.typical_row,
+        )
     else:
         matching = None
         if method == "gradient_matching":
             matching = Matching(steps=steps, seed=seed)
-        guesses = _honest_servers_rows(scene, seen, judge.layout, matching)
+        guesses = _honest_servers_rows(scene, seen, judge, matching)
     return judge.recovery(truth, guesses), judge.without_information(truth)
 
 
 def _honest_servers_rows(
-    scene: _Scene, seen: Arrays, layout: FeatureLayout, matching: Matching | None
+    scene: _Scene, seen: Arrays, judge: Judge, matching: Matching | None
 ) -> NDArray[np.float64]:
     """Rows in closed form, and by matching for those that don't come off so."""
-    rows = scene.institutions * scene.rows
+    rows, layout = scene.institutions * scene.rows, judge.layout
     found, rest, batches = np.empty([0, layout.num_columns]), seen, scene.batches
     if len(batches) == 1:
         # The mean of gradients of equally many rows is the gradient of all of them.
-        peeled = peeled_rows(scene.weights, seen, layout, rows=rows)
+        peeled = peeled_rows(
+            scene.weights, seen, layout, rows=rows, disturbance=scene.disturbance
+        )
         found, rest, batches = peeled.x, peeled.rest, ((0, rows - len(peeled.x)),)
-    if len(found) == rows:
+    missing = rows - len(found)
+    if not missing:
         return found
     if matching is None:
-        others = rows_from_first_layer(rest[0], rest[1], layout)
+        others = rows_from_first_layer(
+            rest[0],
+            rest[1],
+            layout,
+            rows=missing,
+            deviation=scene.disturbance.deviation * rows / missing,
+            typical=judge.typical_row,
+        )
     else:
         observation = Observation(
             weights=scene.weights,
