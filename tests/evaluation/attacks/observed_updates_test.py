@@ -171,3 +171,36 @@ def test_a_batch_of_32_gives_much_away_but_for_the_noise(updates, plain):
     # Clipping and noise alone don't blind the attack: only their size does.
     assert recovered(*private(updates, 32, 1e-4)) > nothing + 0.1
     assert recovered(*private(updates, 32, noise_of_epsilon_8(32))) <= nothing
+
+
+def test_private_local_epochs_are_noised_in_every_step(updates):
+    x, y = table(4)
+    weights = weights_of(build())
+    steps, clip, noise = 4, 0.5, 3.0
+    update = updates.private_local_epochs(
+        epochs=2,
+        batch_size=2,
+        learning_rate=0.1,
+        l2_clip_norm=clip,
+        noise_multiplier=noise,
+    )
+    # Of the first kernel, 512 numbers: what noise there is outweighs all gradients.
+    seen = [update(weights, x, y)[0] for _ in range(4)]
+    expected = noise * clip / 2 * np.sqrt(steps)
+    assert np.std(seen) == pytest.approx(expected, rel=0.1)
+    assert np.std(seen[0] - seen[1]) == pytest.approx(expected * np.sqrt(2), rel=0.15)
+
+
+def test_private_local_epochs_without_noise_are_clipped_gradients(updates):
+    x, y = table(1)
+    weights = weights_of(build())
+    update = updates.private_local_epochs(
+        epochs=1,
+        batch_size=1,
+        learning_rate=0.1,
+        l2_clip_norm=0.1,
+        noise_multiplier=0.0,
+    )
+    expected = Disturbance(l2_clip_norm=0.1).clipped(gradient(weights, x, y))
+    for one, other in zip(update(weights, x, y), expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
