@@ -73,6 +73,12 @@ _CANARY_RUNS = flags.DEFINE_integer(
     "canary_runs", 1000, "Runs with a canary, and as many without."
 )
 
+_CANARY_EPSILONS = flags.DEFINE_list(
+    "canary_epsilons",
+    ["2", "1"],
+    "Audited by canaries: below 4.2, or 1,000 runs can't refute them.",
+)
+
 # Of the training flags, those that attacked models have; local steps are plain SGD.
 _OF_TRAINING = (
     "rounds",
@@ -174,7 +180,11 @@ def _with_flags(config: AttackConfig) -> AttackConfig:
             matching_steps=_MATCHING_STEPS.value,
             **_grid(),
         ),
-        canary=dataclasses.replace(config.canary, runs=_CANARY_RUNS.value),
+        canary=dataclasses.replace(
+            config.canary,
+            runs=_CANARY_RUNS.value,
+            epsilons=tuple(float(epsilon) for epsilon in _CANARY_EPSILONS.value),
+        ),
     )
 
 

@@ -22,6 +22,7 @@ SMALL = (
     "--summed_institutions=1,3",
     "--first_layer_units=8",
     "--canary_runs=8",
+    "--canary_epsilons=2",
 )
 
 
@@ -59,7 +60,20 @@ def test_a_small_run(tmp_path):
     assert {one["protection"] for one in attacks["canary"]} == {
         "record_dp",
         "missing_noise",
+        "missing_sampling",
     }
+    sampled = {
+        (one["batch_size"], one["mean"])
+        for one in attacks["canary"]
+        if one["metric"] == "sampling_probability"
+    }
+    assert sampled == {(64, 1.0), (8, 0.125)}
+    # 8 runs show next to nothing, and the summary says so.
+    assert all(
+        one["mean"] is None
+        for one in attacks["canary"]
+        if one["metric"] == "refutable_noise_share"
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,6 +81,7 @@ def test_a_small_run(tmp_path):
     [
         (("--shadows=3",), "`shadows` must be 0 or even"),
         (("--epsilons=0",), "`epsilons` must be positive"),
+        (("--canary_epsilons=0",), "`canary.epsilons` must be positive"),
         (("--inverted_rows=1,b",), "--inverted_rows must be whole numbers"),
         (("--client_optimizer=adam",), "--client_optimizer can't be given"),
         (("--heterogeneity=3",), "`heterogeneity` must be between"),

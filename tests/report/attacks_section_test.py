@@ -70,12 +70,21 @@ def inversion(seed):
                 )
 
 
-def canaries(seed, bound=1.5):
-    for protection, epsilon, value in (
-        ("record_dp", 8.0, bound),
-        ("missing_noise", 1.0, 4.0),
+def canaries(seed, bound=0.5, broken=4.0):
+    for protection, epsilon, batch_size, value in (
+        ("record_dp", 8.0, 64, bound),
+        ("record_dp", 2.0, 64, bound),
+        ("record_dp", 2.0, 8, bound),
+        ("missing_noise", 1.0, 64, broken),
+        ("missing_sampling", 1.0, 8, broken),
     ):
-        for metric, number in (("epsilon_bound", value), ("largest_bound", 4.2)):
+        refutable = None if epsilon == 8.0 else 0.24
+        for metric, number in (
+            ("epsilon_bound", value),
+            ("largest_bound", 4.2),
+            ("sampling_probability", batch_size / 64),
+            ("refutable_noise_share", refutable),
+        ):
             yield row(
                 seed,
                 number,
@@ -83,19 +92,21 @@ def canaries(seed, bound=1.5):
                 method="gradient",
                 protection=protection,
                 epsilon=epsilon,
+                batch_size=batch_size,
                 metric=metric,
                 low=None,
                 high=None,
+                reason="" if number is not None else "so few runs can't refute it",
             )
 
 
-def study(seeds=(3, 8), *, bound=1.5, methods=False):
+def study(seeds=(3, 8), *, bound=0.5, broken=4.0, methods=False):
     record = sample_record()
     config = record.config | {"seeds": list(seeds), "methods": []}
     attacks = tuple(
         one
         for seed in seeds
-        for one in (*membership(seed), *inversion(seed), *canaries(seed, bound))
+        for one in (*membership(seed), *inversion(seed), *canaries(seed, bound, broken))
     )
     if methods:
         return sample_study(dataclasses.replace(record, attacks=attacks))
@@ -130,9 +141,12 @@ def test_tables_say_what_was_measured():
     assert first[-1] == "n/a"
     assert tables["membership_banks"].header[2:] == ["bank_a", "bank_b"]
     assert [one[1] for one in tables["sums"].rows] == ["3", "3"]
-    assert [one[-1] for one in tables["canaries"].rows] == [
-        "within the claim",
-        "exceeds the claim",
+    assert [[one[1], *one[-2:]] for one in tables["canaries"].rows] == [
+        ["100.0\xa0%", "n/a", "so few runs can't refute it"],
+        ["100.0\xa0%", "24.0\xa0%", "not refuted"],
+        ["12.5\xa0%", "24.0\xa0%", "not refuted"],
+        ["100.0\xa0%", "24.0\xa0%", "exceeds the claim"],
+        ["12.5\xa0%", "24.0\xa0%", "exceeds the claim"],
     ]
     assert len(tables["inversion"].frame) == 16
 
@@ -147,12 +161,19 @@ def test_sentences_are_of_the_numbers():
     assert "rows behind it 1, an attacker gets back 99.0 % of the features" in text
     assert "record-level privacy, epsilon 8: 20.0 %" in text
     assert "no protection: 0.900; record-level privacy, epsilon 8: 0.500" in text
-    assert "No canary refutes a claimed epsilon." in text
+    assert "No canary refutes a claimed epsilon of 2, as runs could have." in text
+    assert "So few runs can't refute a claimed epsilon of 8." in text
+    assert "wasn't found out" not in text
 
 
 def test_a_broken_claim_is_said():
     text = " ".join(findings(study(bound=9.0), Words("en")))
     assert "Canaries refute a claimed epsilon" in text
+
+
+def test_an_audit_that_finds_no_defect_is_said_to_show_nothing():
+    text = " ".join(findings(study(broken=0.5), Words("en")))
+    assert "wasn't found out either" in text
 
 
 def test_a_page_of_attacks_alone(words, tmp_path):

@@ -6,7 +6,8 @@ import math
 from tff_finance import checks
 
 ATTACKS = ("membership", "inversion", "canary")
-PROTECTIONS = ("none", "record_dp", "secure_sum", "missing_noise")
+PROTECTIONS = ("none", "record_dp", "secure_sum", "missing_noise", "missing_sampling")
+BROKEN = ("missing_noise", "missing_sampling")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,8 +20,8 @@ class AttackRow:
         method: How it attacks, such as "lira" or "first_layer".
         target: What it attacks: "standard" or "overfitted" training, a "gradient" or
             an update of "local_epochs".
-        protection: From `PROTECTIONS`; "missing_noise" claims an epsilon that it
-            doesn't keep, which an attack must find out.
+        protection: From `PROTECTIONS`; those of `BROKEN` claim an epsilon that they
+            don't keep, which an attack must find out.
         epsilon: That is claimed, of one record under add_or_remove_one; None for no
             claim.
         model: "global", or "alone" for each institution's own.

@@ -1,6 +1,6 @@
 """The attacks in plain language: says what the numbers show and no more."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tff_finance.report import attack_words, formats
 from tff_finance.report.attack_words import Result
@@ -100,26 +100,74 @@ def _membership(results: Sequence[Result], words: Words) -> list[str]:
 
 
 def _canaries(results: Sequence[Result], words: Words) -> list[str]:
-    bounds = [
-        one
-        for one in results
-        if one["metric"] == "epsilon_bound" and one["protection"] == "record_dp"
-    ]
+    largest = _of_metric(results, "largest_bound")
+    bounds = {
+        key: one
+        for key, one in _of_metric(results, "epsilon_bound").items()
+        if one["protection"] == "record_dp"
+    }
     if not bounds:
         return []
-    broken = [
-        one
-        for one in bounds
-        if any(value > one["epsilon"] for value in one["values"] if value is not None)
-    ]
-    if broken:
+    if any(attack_words.is_refuted(one) for one in bounds.values()):
         return [
             words.say(
                 "Canaries refute a claimed epsilon: see the lower bounds. Private "
                 "training doesn't keep what it claims."
             )
         ]
-    return [words.say("No canary refutes a claimed epsilon.")]
+    could = {
+        one["epsilon"]: attack_words.is_refutable(one, largest[key])
+        for key, one in bounds.items()
+    }
+    yes = [epsilon for epsilon, refutable in could.items() if refutable]
+    no = [epsilon for epsilon, refutable in could.items() if not refutable]
+    sentences = [
+        words.say(
+            "No canary refutes a claimed epsilon of %(epsilons)s, as runs could have.",
+            epsilons=_list(yes, words),
+        )
+        if yes
+        else "",
+        words.say(
+            "So few runs can't refute a claimed epsilon of %(epsilons)s.",
+            epsilons=_list(
+                (e for e, refutable in could.items() if not refutable), words
+            ),
+        )
+        if no
+        else "",
+        _missed(results, words),
+    ]
+    return [formats.join(words, *sentences)]
+
+
+def _missed(results: Sequence[Result], words: Words) -> str:
+    """That the audit is worthless, if it is."""
+    broken: dict[str, list[bool]] = {}
+    for one in results:
+        if one["metric"] == "epsilon_bound" and one["protection"] != "record_dp":
+            found = broken.setdefault(one["protection"], [])
+            found.append(attack_words.is_refuted(one))
+    if all(any(found) for found in broken.values()):
+        return ""
+    return words.say(
+        "Training whose noise or sampling was left out wasn't found out either, so "
+        "that this shows nothing."
+    )
+
+
+def _of_metric(results: Sequence[Result], metric: str) -> dict[tuple, Result]:
+    """By what is audited and how."""
+    settings = ("protection", "epsilon", "batch_size", "method")
+    return {
+        tuple(one[setting] for setting in settings): one
+        for one in results
+        if one["metric"] == metric
+    }
+
+
+def _list(epsilons: Iterable[float], words: Words) -> str:
+    return words.say(", ").join(f"{epsilon:g}" for epsilon in sorted(set(epsilons)))
 
 
 def _best(results: Sequence[Result]) -> Result:

@@ -58,4 +58,18 @@ def protection(result: Result, words: Words) -> str:
     epsilon = f"{result['epsilon']:g}"
     if result["protection"] == "missing_noise":
         return say("noise left out, epsilon %(epsilon)s claimed", epsilon=epsilon)
+    if result["protection"] == "missing_sampling":
+        return say("sampling left out, epsilon %(epsilon)s claimed", epsilon=epsilon)
     return say("record-level privacy, epsilon %(epsilon)s", epsilon=epsilon)
+
+
+def is_refuted(bound: Result) -> bool:
+    """Whether a canary's lower bound exceeds the claim under some seed."""
+    return any(
+        value > bound["epsilon"] for value in bound["values"] if value is not None
+    )
+
+
+def is_refutable(bound: Result, largest: Result) -> bool:
+    """Whether the runs could have shown a bound above the claim."""
+    return largest["mean"] is not None and largest["mean"] > bound["epsilon"]

@@ -78,8 +78,10 @@ def attacks_section(study: Study, words: Words) -> Section | None:
             ),
             say(
                 "A canary bound holds with 99.9 % confidence. Where it exceeds the "
-                "claim, privacy is broken; the last claim is of training whose noise "
-                "was left out, to show that the audit can find that."
+                "claim, privacy is broken; where it doesn't, only defects as large as "
+                "the stated one are ruled out, and nothing where so few runs can't "
+                "refute the claim. The last claims are of training whose noise, or "
+                "whose sampling, was left out, to show that the audit can find that."
             ),
         ],
     )
@@ -291,18 +293,19 @@ def _inversion_table(
 def _canary_table(study: Study, results: Sequence[Result], words: Words) -> Table:
     say = words.say
     rows = []
-    for one in _by(("protection", "epsilon", "method"), results):
+    for one in _by(("protection", "epsilon", "batch_size", "method"), results):
         bound = one["epsilon_bound"]
         found = [value for value in bound["values"] if value is not None]
-        exceeds = any(value > bound["epsilon"] for value in found)
         rows.append(
             [
                 attack_words.protection(bound, words),
+                _percent(one.get("sampling_probability"), words),
                 attack_words.method(bound["method"], words),
                 words.number(bound["epsilon"], 2),
                 words.number(max(found), 2),
                 words.number(one["largest_bound"]["mean"], 2),
-                say("exceeds the claim") if exceeds else say("within the claim"),
+                _percent(one.get("refutable_noise_share"), words),
+                _verdict(bound, one["largest_bound"], words),
             ]
         )
     return Table(
@@ -310,15 +313,31 @@ def _canary_table(study: Study, results: Sequence[Result], words: Words) -> Tabl
         caption=say("Lower bounds on epsilon by canaries, the largest of all seeds"),
         header=[
             say("Protection"),
+            say("Rows of a step"),
             say("Attack"),
             say("Claimed epsilon"),
             say("Epsilon is at least"),
             say("Largest that the runs could show"),
+            say("Noise that would be refuted, of what is needed, at most"),
             say("Verdict"),
         ],
         rows=rows,
         frame=_frame(results),
     )
+
+
+def _percent(result: Result | None, words: Words) -> str:
+    if result is None or result["mean"] is None:
+        return formats.undefined(words)
+    return words.percent(result["mean"])
+
+
+def _verdict(bound: Result, largest: Result, words: Words) -> str:
+    if attack_words.is_refuted(bound):
+        return words.say("exceeds the claim")
+    if not attack_words.is_refutable(bound, largest):
+        return words.say("so few runs can't refute it")
+    return words.say("not refuted")
 
 
 def _by(
