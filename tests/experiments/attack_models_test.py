@@ -68,6 +68,13 @@ def test_a_small_run(tmp_path):
         if one["metric"] == "sampling_probability"
     }
     assert sampled == {(64, 1.0), (8, 0.125)}
+    claims = {
+        (one["delta"], one["unit"], one["neighbouring"], one["accountant"])
+        for kind in attacks.values()
+        for one in kind
+        if one["epsilon"] is not None
+    }
+    assert claims == {(1e-5, "record", "add_or_remove_one", "rdp")}
     # 8 runs show next to nothing, and the summary says so.
     assert all(
         one["mean"] is None

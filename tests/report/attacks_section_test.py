@@ -151,6 +151,17 @@ def test_tables_say_what_was_measured():
     assert len(tables["inversion"].frame) == 16
 
 
+def test_an_epsilon_is_never_without_what_makes_it_one():
+    section = attacks_section(study(), Words("en"))
+    notes = " ".join(section.notes)
+    assert "Epsilon is for one row of a bank: whether it is there" in notes
+    assert notes.count("delta 1e-5; accountant: Rényi.") == 1
+    frames = {table.name: table.frame for table in section.tables}
+    private = frames["inversion"].query("epsilon == 8")
+    assert set(private["delta"]) == {1e-5}
+    assert set(private["accountant"]) == {"rdp"}
+
+
 def test_one_seed_shows_intervals_within_it():
     section = attacks_section(study(seeds=(3,)), Words("en"))
     assert re.search(r"\(0\.400\sto\s0\.800\)", section.tables[0].rows[0][3])

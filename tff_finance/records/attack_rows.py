@@ -22,8 +22,7 @@ class AttackRow:
             an update of "local_epochs".
         protection: From `PROTECTIONS`; those of `BROKEN` claim an epsilon that they
             don't keep, which an attack must find out.
-        epsilon: That is claimed, of one record under add_or_remove_one; None for no
-            claim.
+        epsilon: That is claimed; None for no claim.
         model: "global", or "alone" for each institution's own.
         institution: Whose rows; empty for all.
         institutions: Whose updates the attacker sees the sum of; 1 for a single one.
@@ -35,6 +34,10 @@ class AttackRow:
         high: Upper limit, likewise.
         trials: Rows, records or runs that it rests on.
         reason: Why value or limits are missing; empty if they aren't.
+        delta: Of the claim; None for no claim, or if it isn't known.
+        unit: Whom the claim protects, such as a "record"; empty likewise.
+        neighbouring: Against which change, such as "add_or_remove_one".
+        accountant: Who computed the noise that the claim needs, such as "rdp".
     """
 
     seed: int
@@ -54,6 +57,10 @@ class AttackRow:
     high: float | None
     trials: int
     reason: str = ""
+    delta: float | None = None
+    unit: str = ""
+    neighbouring: str = ""
+    accountant: str = ""
 
     def __post_init__(self) -> None:
         """Refuses NaN, unknown kinds, and a missing value without a reason."""

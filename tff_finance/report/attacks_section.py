@@ -83,6 +83,7 @@ def attacks_section(study: Study, words: Words) -> Section | None:
                 "refute the claim. The last claims are of training whose noise, or "
                 "whose sampling, was left out, to show that the audit can find that."
             ),
+            *attack_words.claims([one for of in attacks.values() for one in of], words),
         ],
     )
 

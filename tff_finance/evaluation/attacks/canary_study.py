@@ -29,13 +29,13 @@ class _Audit:
     """One claim.
 
     Attributes:
-        claim: Kept or not.
+        protection: Whose claim is kept or not.
         canary: Of the study.
         batch_size: Expected rows of a step, as claimed.
         privacy: That the claim needs.
     """
 
-    claim: Protection
+    protection: Protection
     canary: CanaryConfig
     batch_size: int
     privacy: RecordPrivacy
@@ -43,7 +43,7 @@ class _Audit:
     @property
     def noise_multiplier(self) -> float:
         """That training really has."""
-        if self.claim.name == "missing_noise":
+        if self.protection.name == "missing_noise":
             return 0.0
         return self.privacy.noise_multiplier
 
@@ -51,7 +51,7 @@ class _Audit:
     def batches(self) -> PoissonBatches:
         """That training really takes."""
         canary = self.canary
-        if self.claim.name == "missing_sampling":
+        if self.protection.name == "missing_sampling":
             # As many steps, of all rows.
             steps = canary.steps * -(-canary.rows // self.batch_size)
             return PoissonBatches(epochs=steps, batch_size=canary.rows)
@@ -89,7 +89,9 @@ def _audits(config: AttackConfig) -> Iterator[_Audit]:
             l2_clip_norm=config.l2_clip_norm,
         )
         assert privacy
-        yield _Audit(claim=claim, canary=canary, batch_size=batch_size, privacy=privacy)
+        yield _Audit(
+            protection=claim, canary=canary, batch_size=batch_size, privacy=privacy
+        )
 
 
 def audit_by_canaries(
@@ -143,14 +145,13 @@ def audit_by_canaries(
                     "target": "local_epochs",
                     "model": "alone",
                     "institutions": 1,
-                    "protection": audit.claim.name,
-                    "epsilon": audit.claim.epsilon,
+                    **audit.protection.claim(canary.rows),
                     "batch_size": audit.batch_size,
                     "hidden_units": hidden_units[0] if hidden_units else 1,
                 },
             )
         report_progress(
-            f"seed {data.seed}  canaries, {audit.claim.label}, "
+            f"seed {data.seed}  canaries, {audit.protection.label}, "
             f"{audit.batch_size} of {canary.rows} rows"
         )
 
@@ -158,10 +159,10 @@ def audit_by_canaries(
 def _metrics(audit: _Audit, bound: EpsilonBound, delta: float) -> dict[str, Estimate]:
     runs = bound.inserted_runs + bound.absent_runs
     about = f"a limit that holds with {100 * bound.confidence:g} % confidence"
-    assert audit.claim.epsilon is not None
+    assert audit.protection.epsilon is not None
     refutable = refutable_noise_share(
         audit.mechanism,
-        epsilon=audit.claim.epsilon,
+        epsilon=audit.protection.epsilon,
         delta=delta,
         runs=bound.inserted_runs,
     )

@@ -30,6 +30,7 @@ class Scene:
         batches: Of an institution's local steps, as the attacker takes them.
         learning_rate: Of these.
         disturbance: What the protection does to the update, which is no secret.
+        population: Rows of an institution, of which a batch may be a sample.
     """
 
     target: str
@@ -41,6 +42,7 @@ class Scene:
     batches: tuple[tuple[int, int], ...]
     learning_rate: float = 1.0
     disturbance: Disturbance = UNDISTURBED
+    population: int = 1
 
 
 def scenes(data: AttackedData, config: AttackConfig) -> Iterator[Scene]:
@@ -116,6 +118,7 @@ def _private_gradient(
         rows=rows,
         batches=((0, rows),),
         disturbance=_disturbance(privacy, rows, steps=1),
+        population=config.standard.rows,
     )
 
 
@@ -159,6 +162,7 @@ def _local_epochs(
         batches=batches * epochs,
         learning_rate=learning_rate,
         disturbance=_disturbance(privacy, step, steps=len(batches) * epochs),
+        population=rows,
     )
 
 

@@ -5,7 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tff_finance.evaluation.attacks.attacked_data import AttackedData, Protection
+from tff_finance.evaluation.attacks.attacked_data import (
+    ACCOUNTANT,
+    NEIGHBOURING,
+    AttackedData,
+    Protection,
+)
 from tff_finance.evaluation.attacks.estimate import Estimate
 from tff_finance.evaluation.attacks.lira import (
     Logits,
@@ -64,6 +69,7 @@ def attack_membership(
         for protection in protections[:1] if alone else protections:
             generator = data.generator(_STREAM)
             pools = data.pools(config.rows, generator)
+            fewest = min(int(pool.is_member.sum()) for pool in pools)
             training = TargetTraining(
                 rounds=config.rounds,
                 batch_size=config.batch_size,
@@ -81,8 +87,7 @@ def attack_membership(
                     attack="membership",
                     method=method,
                     target=target,
-                    protection=protection.name,
-                    epsilon=protection.epsilon,
+                    **protection.claim(fewest),
                     model=model,
                     institutions=1 if alone else len(pools),
                     batch_size=config.batch_size,
@@ -135,10 +140,10 @@ def record_privacy(
             batch_size=batch_size,
             rounds=rounds,
         ),
-        neighbouring="add_or_remove_one",
+        neighbouring=NEIGHBOURING,
         epsilon=protection.epsilon,
         delta=default_delta(population),
-        accountant="rdp",  # PLD takes half a minute for as many small batches
+        accountant=ACCOUNTANT,
     )
     return RecordPrivacy(l2_clip_norm=l2_clip_norm, noise_multiplier=noise)
 
