@@ -1,13 +1,10 @@
 """Names of attacks, of what they attack, and of what protects it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tff_finance.report import formats
+from tff_finance.report.attack_results import Result
 from tff_finance.report.catalogue import Words, mark
-
-Result = Mapping[str, Any]
-"""One result of `attacks` in a summary."""
 
 _METHODS = {
     "loss": mark("loss"),
@@ -85,15 +82,3 @@ def claims(results: Sequence[Result], words: Words) -> list[str]:
         )
         for unit, relation, delta, accountant in kinds
     ]
-
-
-def is_refuted(bound: Result) -> bool:
-    """Whether a canary's lower bound exceeds the claim under some seed."""
-    return any(
-        value > bound["epsilon"] for value in bound["values"] if value is not None
-    )
-
-
-def is_refutable(bound: Result, largest: Result) -> bool:
-    """Whether the runs could have shown a bound above the claim."""
-    return largest["mean"] is not None and largest["mean"] > bound["epsilon"]
