@@ -45,7 +45,7 @@ _EPSILONS = flags.DEFINE_list(
 _ROWS = flags.DEFINE_integer(
     "rows",
     STANDARD.rows,
-    "Members of each institution, and as many others; below 1,000 there is no rate at "
+    "Members of each institution, and as many others; below 999 there is no rate at "
     "0.1 % false positives.",
 )
 _SHADOWS = flags.DEFINE_integer(
@@ -72,6 +72,12 @@ _FIRST_LAYER = flags.DEFINE_list(
 )
 _CANARY_RUNS = flags.DEFINE_integer(
     "canary_runs", 1000, "Runs with a canary, and as many without."
+)
+
+_CANARY_EPSILONS = flags.DEFINE_list(
+    "canary_epsilons",
+    ["2", "1"],
+    "Audited by canaries: below 4.2, or 1,000 runs can't refute them.",
 )
 
 # Of the training flags, those that attacked models have; local steps are plain SGD.
@@ -129,6 +135,7 @@ def _table() -> "ComparisonData | None":
     if unused := scenario_flags.given():
         command_line.usage_error(f"--{unused[0]} can't be given with --task")
     data_flags.check()
+    data_flags.check_one_law()
     data = data_flags.data()
     data_flags.institutions(data, _FIRST_SEED.value)
     return data
@@ -174,7 +181,11 @@ def _with_flags(config: AttackConfig) -> AttackConfig:
             matching_steps=_MATCHING_STEPS.value,
             **_grid(),
         ),
-        canary=dataclasses.replace(config.canary, runs=_CANARY_RUNS.value),
+        canary=dataclasses.replace(
+            config.canary,
+            runs=_CANARY_RUNS.value,
+            epsilons=tuple(float(epsilon) for epsilon in _CANARY_EPSILONS.value),
+        ),
     )
 
 

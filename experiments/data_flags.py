@@ -139,6 +139,27 @@ def check() -> None:
         command_line.usage_error(error)
 
 
+def check_one_law() -> None:
+    """Refuses rows of which an attack could tell training and test rows by their law.
+
+    Without any model: what it finds would say nothing about what a model remembers.
+    """
+    if (
+        _CLUSTERS.value
+        or _CLASS_WEIGHTS.value != "none"
+        or _DATASET.value == _RAW_PAYMENTS
+    ):
+        command_line.usage_error(
+            "--clusters, --class_weights and tables of payments can't be attacked: "
+            "attacks are for records that are independent"
+        )
+    if not _SPLIT.value.startswith("shuffled:"):
+        command_line.usage_error(
+            "flag --split: must be shuffled, or an attack tells the law of test rows "
+            f"from that of training rows; got {_SPLIT.value!r}"
+        )
+
+
 def data() -> "ComparisonData":
     """The data that the flags ask for; ends the program if there are none."""
     from experiments import comparison_data

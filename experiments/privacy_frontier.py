@@ -137,20 +137,11 @@ def _case_study() -> tuple[StudyConfig, "FrontierData", str]:
 
 def _real() -> tuple[StudyConfig, "FrontierData", str]:
     data_flags.check()
+    data_flags.check_one_law()
     data = data_flags.data()
     config = data_flags.config(
         data, "in_process", seeds=study_flags.seeds(), methods=_METHODS
     )
-    if config.clusters or config.class_weights != "none" or data.preparation:
-        command_line.usage_error(
-            "--clusters, --class_weights and tables of payments have no frontier: it "
-            "is for records that are independent"
-        )
-    if not config.split.startswith("shuffled"):
-        command_line.usage_error(
-            "flag --split: must be shuffled, or an attack tells the law of test rows "
-            f"from that of training rows; got {config.split!r}"
-        )
     config = dataclasses.replace(config, training=_training(config.training))
     from tff_finance.evaluation.privacy_frontier import FrontierData
     from tff_finance.tasks.catalogue import TASKS

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import pandas as pd
 import pytest
 
 from tests.evaluation.hand_made import make_record
@@ -10,6 +11,13 @@ from tff_finance.evaluation.attack_summary import summarize_attacks
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.records.attack_rows import AttackRow
 from tff_finance.records.run_record import RunRecord
+
+CLAIM = {
+    "delta": 1e-5,
+    "unit": "record",
+    "neighbouring": "add_or_remove_one",
+    "accountant": "rdp",
+}
 
 
 def row(seed, value, **options):
@@ -29,6 +37,8 @@ def row(seed, value, **options):
         "high": 0.8,
         "trials": 100,
     }
+    if options.get("epsilon") is not None:
+        settings |= CLAIM
     return AttackRow(seed=seed, value=value, **(settings | options))
 
 
@@ -43,6 +53,8 @@ def test_values_are_summarized_over_seeds():
     assert plain["ci95"][1] > 0.7
     assert plain["within_seeds"] == [[0.4, 0.8]] * 2
     assert (private["protection"], private["epsilon"]) == ("record_dp", 8.0)
+    assert {name: private[name] for name in CLAIM} == CLAIM
+    assert (plain["delta"], plain["unit"]) == (None, "")
     assert private["ci95"] is None
 
 
@@ -54,7 +66,11 @@ def test_what_is_undefined_has_its_reason():
 
 
 def test_a_record_keeps_attacks_and_its_summary_has_them(tmp_path):
-    rows = (row(3, 0.5), row(8, None, low=None, high=None, reason="too few rows"))
+    rows = (
+        row(3, 0.5),
+        row(3, 0.5, protection="record_dp", epsilon=8.0),
+        row(8, None, low=None, high=None, reason="too few rows"),
+    )
     record = dataclasses.replace(make_record(), attacks=rows)
     record.write(tmp_path)
     assert RunRecord.read(tmp_path).attacks == rows
@@ -69,6 +85,20 @@ def test_records_from_before_attacks_are_read(tmp_path):
     del header["sha256"]["attacks.csv"]
     (tmp_path / "run.json").write_text(json.dumps(header))
     assert RunRecord.read(tmp_path).attacks == ()
+
+
+def test_rows_from_before_claims_had_a_delta_are_read(tmp_path):
+    private = row(3, 0.5, protection="record_dp", epsilon=8.0)
+    dataclasses.replace(make_record(), attacks=(private,)).write(tmp_path)
+    table = pd.read_csv(tmp_path / "attacks.csv")
+    table.drop(columns=list(CLAIM)).to_csv(tmp_path / "attacks.csv", index=False)
+    header = json.loads((tmp_path / "run.json").read_text())
+    del header["sha256"]["attacks.csv"]
+    (tmp_path / "run.json").write_text(json.dumps(header))
+    unknown = dataclasses.replace(
+        private, delta=None, unit="", neighbouring="", accountant=""
+    )
+    assert RunRecord.read(tmp_path).attacks == (unknown,)
 
 
 @pytest.mark.parametrize(

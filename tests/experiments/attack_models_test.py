@@ -22,6 +22,7 @@ SMALL = (
     "--summed_institutions=1,3",
     "--first_layer_units=8",
     "--canary_runs=8",
+    "--canary_epsilons=2",
 )
 
 
@@ -59,7 +60,27 @@ def test_a_small_run(tmp_path):
     assert {one["protection"] for one in attacks["canary"]} == {
         "record_dp",
         "missing_noise",
+        "missing_sampling",
     }
+    sampled = {
+        (one["batch_size"], one["mean"])
+        for one in attacks["canary"]
+        if one["metric"] == "sampling_probability"
+    }
+    assert sampled == {(64, 1.0), (8, 0.125)}
+    claims = {
+        (one["delta"], one["unit"], one["neighbouring"], one["accountant"])
+        for kind in attacks.values()
+        for one in kind
+        if one["epsilon"] is not None
+    }
+    assert claims == {(1e-5, "record", "add_or_remove_one", "rdp")}
+    # 8 runs show next to nothing, and the summary says so.
+    assert all(
+        one["mean"] is None
+        for one in attacks["canary"]
+        if one["metric"] == "refutable_noise_share"
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,6 +88,7 @@ def test_a_small_run(tmp_path):
     [
         (("--shadows=3",), "`shadows` must be 0 or even"),
         (("--epsilons=0",), "`epsilons` must be positive"),
+        (("--canary_epsilons=0",), "`canary.epsilons` must be positive"),
         (("--inverted_rows=1,b",), "--inverted_rows must be whole numbers"),
         (("--client_optimizer=adam",), "--client_optimizer can't be given"),
         (("--heterogeneity=3",), "`heterogeneity` must be between"),
@@ -75,5 +97,35 @@ def test_a_small_run(tmp_path):
 )
 def test_flags_that_make_no_sense(arguments, message, tmp_path):
     result = run(f"--output_dir={tmp_path}", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("binary", ["attack_models", "privacy_frontier"])
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--split=row_order:0.75,0.05,0.2", "--split: must be shuffled"),
+        ("--split=time:age:0.75,0.05,0.2", "--split: must be shuffled"),
+        ("--clusters=job", "records that are independent"),
+        ("--dataset=handbook_fraud", "records that are independent"),
+    ],
+)
+def test_training_and_test_rows_must_be_of_one_law(binary, flag, message, tmp_path):
+    arguments = [
+        "--task=marketing",
+        "--dataset=bank_marketing",
+        f"--data_dir={tmp_path}",
+        "--partition=random:3",
+        f"--output_dir={tmp_path}",
+        flag,
+    ]
+    result = subprocess.run(
+        [sys.executable, "-m", f"experiments.{binary}", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert result.returncode == 2
     assert message in result.stderr

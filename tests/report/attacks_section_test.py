@@ -19,7 +19,7 @@ BANKS = ("", "bank_a", "bank_b")
 
 
 def membership(seed):
-    values = {"auc": 0.9, "advantage": 0.6, "advantage_by_chance": 0.05}
+    values = {"auc": 0.9, "advantage": 0.6}
     for protection, epsilon in PROTECTIONS:
         for bank in BANKS:
             for method in ("loss", "lira"):
@@ -46,36 +46,60 @@ def membership(seed):
 
 
 def inversion(seed):
-    for protection, epsilon in (*PROTECTIONS, ("secure_sum", None)):
+    """The prepared model and the wider layer get more, the latter unprotected only."""
+    for protection, epsilon, method, width in (
+        ("none", None, "first_layer", 32),
+        ("none", None, "first_layer", 128),
+        ("record_dp", 8.0, "first_layer", 32),
+        ("none", None, "prepared_model", 32),
+        ("none", None, "prepared_model", 128),
+        ("record_dp", 8.0, "prepared_model", 32),
+        ("secure_sum", None, "first_layer", 32),
+    ):
         for rows in (1, 32):
+            share = 0.9 - rows / 100 - (0.1 if width == 32 else 0.0)
+            share += 0.05 if method == "prepared_model" else 0.0
+            share = 0.2 if epsilon else share
             shares = {
-                "features_recovered": 0.2 if epsilon else 1.0 - rows / 100,
+                "features_recovered": share,
                 "records_recovered": 0.0 if epsilon else 0.5,
                 "features_without_information": 0.25,
-                "features_gained": 0.1,
+                "features_gained": share - 0.25,
             }
             for metric, value in shares.items():
                 yield row(
                     seed,
                     value,
                     attack="inversion",
-                    method="first_layer",
+                    method=method,
                     target="gradient",
                     protection=protection,
                     epsilon=epsilon,
                     institution="",
                     institutions=3 if protection == "secure_sum" else 1,
                     batch_size=rows,
+                    hidden_units=width,
                     metric=metric,
+                    low=value - 0.02,
+                    high=value + 0.02,
                 )
 
 
-def canaries(seed, bound=1.5):
-    for protection, epsilon, value in (
-        ("record_dp", 8.0, bound),
-        ("missing_noise", 1.0, 4.0),
+def canaries(seed, bound=0.5, broken=4.0):
+    for protection, epsilon, batch_size, value in (
+        ("record_dp", 8.0, 64, bound),
+        ("record_dp", 2.0, 64, bound),
+        ("record_dp", 2.0, 8, bound),
+        ("missing_noise", 1.0, 64, broken),
+        ("missing_sampling", 1.0, 8, broken),
     ):
-        for metric, number in (("epsilon_bound", value), ("largest_bound", 4.2)):
+        refutable = None if epsilon == 8.0 else 0.24
+        for metric, number in (
+            ("epsilon_bound", value),
+            ("largest_bound", 4.2),
+            ("sampling_probability", batch_size / 64),
+            ("refutable_noise_share", refutable),
+        ):
             yield row(
                 seed,
                 number,
@@ -83,19 +107,21 @@ def canaries(seed, bound=1.5):
                 method="gradient",
                 protection=protection,
                 epsilon=epsilon,
+                batch_size=batch_size,
                 metric=metric,
                 low=None,
                 high=None,
+                reason="" if number is not None else "so few runs can't refute it",
             )
 
 
-def study(seeds=(3, 8), *, bound=1.5, methods=False):
+def study(seeds=(3, 8), *, bound=0.5, broken=4.0, methods=False):
     record = sample_record()
     config = record.config | {"seeds": list(seeds), "methods": []}
     attacks = tuple(
         one
         for seed in seeds
-        for one in (*membership(seed), *inversion(seed), *canaries(seed, bound))
+        for one in (*membership(seed), *inversion(seed), *canaries(seed, bound, broken))
     )
     if methods:
         return sample_study(dataclasses.replace(record, attacks=attacks))
@@ -130,11 +156,29 @@ def test_tables_say_what_was_measured():
     assert first[-1] == "n/a"
     assert tables["membership_banks"].header[2:] == ["bank_a", "bank_b"]
     assert [one[1] for one in tables["sums"].rows] == ["3", "3"]
-    assert [one[-1] for one in tables["canaries"].rows] == [
-        "within the claim",
-        "exceeds the claim",
+    assert [[one[1], *one[-2:]] for one in tables["canaries"].rows] == [
+        ["100.0\xa0%", "n/a", "so few runs can't refute it"],
+        ["100.0\xa0%", "24.0\xa0%", "not refuted"],
+        ["12.5\xa0%", "24.0\xa0%", "not refuted"],
+        ["100.0\xa0%", "24.0\xa0%", "exceeds the claim"],
+        ["12.5\xa0%", "24.0\xa0%", "exceeds the claim"],
     ]
-    assert len(tables["inversion"].frame) == 16
+    assert len(tables["inversion"].frame) == 48
+    assert [one[-2] for one in tables["inversion"].rows][:2] == [
+        "+54.0 (+54.0\xa0to\xa0+54.0)",
+        "+23.0 (+23.0\xa0to\xa0+23.0)",
+    ]
+
+
+def test_an_epsilon_is_never_without_what_makes_it_one():
+    section = attacks_section(study(), Words("en"))
+    notes = " ".join(section.notes)
+    assert "Epsilon is for one row of a bank: whether it is there" in notes
+    assert notes.count("delta 1e-5; accountant: Rényi.") == 1
+    frames = {table.name: table.frame for table in section.tables}
+    private = frames["inversion"].query("epsilon == 8")
+    assert set(private["delta"]) == {1e-5}
+    assert set(private["accountant"]) == {"rdp"}
 
 
 def test_one_seed_shows_intervals_within_it():
@@ -144,15 +188,38 @@ def test_one_seed_shows_intervals_within_it():
 
 def test_sentences_are_of_the_numbers():
     text = " ".join(findings(study(), Words("en"))).replace("\xa0", " ")
-    assert "rows behind it 1, an attacker gets back 99.0 % of the features" in text
     assert "record-level privacy, epsilon 8: 20.0 %" in text
     assert "no protection: 0.900; record-level privacy, epsilon 8: 0.500" in text
-    assert "No canary refutes a claimed epsilon." in text
+    assert "No canary refutes a claimed epsilon of 2, as runs could have." in text
+    assert "So few runs can't refute a claimed epsilon of 8." in text
+    assert "wasn't found out" not in text
+
+
+def test_servers_are_compared_with_themselves():
+    found = findings(study(seeds=(3,)), Words("en"))
+    sentences = [sentence.replace("\xa0", " ") for sentence in found]
+    honest = [s for s in sentences if s.startswith("An honest but curious server")]
+    active = [s for s in sentences if s.startswith("A server that sends a manipulated")]
+    assert (len(honest), len(active)) == (2, 2)
+    # Not the 89 % of 128 neurons: those were never attacked with privacy.
+    assert "gets back 79.0 % of the features" in honest[0]
+    assert "neurons of the first layer 32, by closed form, first layer" in honest[0]
+    assert "+54.0 (+52.0 to +56.0) percentage points more" in honest[0]
+    assert "gets back 84.0 % of the features" in active[0]
+    assert "rows behind it 32" in active[1]
+    protected = "epsilon 8: 20.0 %, -5.0 (-7.0 to -3.0) points more."
+    for sentence in (*honest, *active):
+        assert sentence.replace("\N{MINUS SIGN}", "-").endswith(protected)
 
 
 def test_a_broken_claim_is_said():
     text = " ".join(findings(study(bound=9.0), Words("en")))
     assert "Canaries refute a claimed epsilon" in text
+
+
+def test_an_audit_that_finds_no_defect_is_said_to_show_nothing():
+    text = " ".join(findings(study(broken=0.5), Words("en")))
+    assert "wasn't found out either" in text
 
 
 def test_a_page_of_attacks_alone(words, tmp_path):

@@ -104,21 +104,32 @@ class CanaryConfig:
     Attributes:
         runs: With the canary, and as many without; half of them choose the threshold.
         rows: Of the table, the canary's place included.
-        steps: Of training, each of all rows in expectation.
-        missing_noise_epsilon: Claimed of training whose noise is left out.
+        steps: Passes over the table, each a step of all rows, or several of sampled
+            ones.
+        epsilons: That are claimed: such as so many runs can refute.
+        sampled_batch_size: Expected rows of a sampled step, fewer than all.
+        broken_epsilon: Claimed of training whose noise is left out, and of training
+            whose sampling is.
     """
 
     runs: int = 1000
     rows: int = 64
     steps: int = 4
-    missing_noise_epsilon: float = 1.0
+    epsilons: tuple[float, ...] = (2.0, 1.0)
+    sampled_batch_size: int = 8
+    broken_epsilon: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
         checks.check_at_least("runs", self.runs, 4)
         checks.check_at_least("rows", self.rows, 2)
         checks.check_at_least("steps", self.steps, 1)
-        checks.check_positive("missing_noise_epsilon", self.missing_noise_epsilon)
+        for epsilon in self.epsilons:
+            checks.check_positive("canary.epsilons", epsilon)
+        checks.check_in_range(
+            "sampled_batch_size", self.sampled_batch_size, 1, self.rows - 1
+        )
+        checks.check_positive("broken_epsilon", self.broken_epsilon)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

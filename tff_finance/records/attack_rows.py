@@ -6,7 +6,8 @@ import math
 from tff_finance import checks
 
 ATTACKS = ("membership", "inversion", "canary")
-PROTECTIONS = ("none", "record_dp", "secure_sum", "missing_noise")
+PROTECTIONS = ("none", "record_dp", "secure_sum", "missing_noise", "missing_sampling")
+BROKEN = ("missing_noise", "missing_sampling")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,10 +20,9 @@ class AttackRow:
         method: How it attacks, such as "lira" or "first_layer".
         target: What it attacks: "standard" or "overfitted" training, a "gradient" or
             an update of "local_epochs".
-        protection: From `PROTECTIONS`; "missing_noise" claims an epsilon that it
-            doesn't keep, which an attack must find out.
-        epsilon: That is claimed, of one record under add_or_remove_one; None for no
-            claim.
+        protection: From `PROTECTIONS`; those of `BROKEN` claim an epsilon that they
+            don't keep, which an attack must find out.
+        epsilon: That is claimed; None for no claim.
         model: "global", or "alone" for each institution's own.
         institution: Whose rows; empty for all.
         institutions: Whose updates the attacker sees the sum of; 1 for a single one.
@@ -34,6 +34,10 @@ class AttackRow:
         high: Upper limit, likewise.
         trials: Rows, records or runs that it rests on.
         reason: Why value or limits are missing; empty if they aren't.
+        delta: Of the claim; None for no claim, or if it isn't known.
+        unit: Whom the claim protects, such as a "record"; empty likewise.
+        neighbouring: Against which change, such as "add_or_remove_one".
+        accountant: Who computed the noise that the claim needs, such as "rdp".
     """
 
     seed: int
@@ -53,6 +57,10 @@ class AttackRow:
     high: float | None
     trials: int
     reason: str = ""
+    delta: float | None = None
+    unit: str = ""
+    neighbouring: str = ""
+    accountant: str = ""
 
     def __post_init__(self) -> None:
         """Refuses NaN, unknown kinds, and a missing value without a reason."""

@@ -1,11 +1,20 @@
 """The attacks in plain language: says what the numbers show and no more."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tff_finance.report import attack_words, formats
-from tff_finance.report.attack_words import Result
+from tff_finance.report.attack_results import (
+    Result,
+    is_refutable,
+    is_refuted,
+    value,
+)
 from tff_finance.report.catalogue import Words
 from tff_finance.report.content import Study
+
+_PREPARED = "prepared_model"
+# What makes two results those of the same attack.
+_ATTACK = ("method", "hidden_units", "batch_size")
 
 
 def attack_findings(study: Study, words: Words) -> list[str]:
@@ -27,44 +36,95 @@ def attack_findings(study: Study, words: Words) -> list[str]:
 
 
 def _inversion(results: Sequence[Result], words: Words) -> list[str]:
-    gradients = [
-        one
-        for one in results
-        if one["target"] == "gradient" and one["institutions"] == 1
+    """For each kind of server and number of rows what its best attack gets."""
+    cells: dict[tuple, dict[str, Result]] = {}
+    for one in results:
+        if one["target"] == "gradient" and one["institutions"] == 1:
+            settings = (*_ATTACK, "protection", "epsilon")
+            key = tuple(one[setting] for setting in settings)
+            cells.setdefault(key, {})[one["metric"]] = one
+    found = [cell for cell in cells.values() if "features_gained" in cell]
+    return [
+        sentence
+        for active in (False, True)
+        for rows in sorted({cell["features_gained"]["batch_size"] for cell in found})
+        if (sentence := _of_server(found, rows, words, active=active))
     ]
-    sentences = []
-    for rows in dict.fromkeys(one["batch_size"] for one in gradients):
-        of_rows = [one for one in gradients if one["batch_size"] == rows]
-        recovered = [one for one in of_rows if one["metric"] == "features_recovered"]
-        unprotected = [one for one in recovered if one["protection"] == "none"]
-        private = [one for one in recovered if one["protection"] == "record_dp"]
-        nothing = [
-            one for one in of_rows if one["metric"] == "features_without_information"
-        ]
-        if not unprotected:
-            continue
+
+
+def _of_server(
+    cells: Sequence[Mapping[str, Result]], rows: int, words: Words, *, active: bool
+) -> str:
+    """What one attack gets without protection, and the same attack with it."""
+    of_server = [
+        cell
+        for cell in cells
+        if cell["features_gained"]["batch_size"] == rows
+        and (cell["features_gained"]["method"] == _PREPARED) == active
+    ]
+    private = [cell for cell in of_server if _protection(cell) == "record_dp"]
+    compared = {_attack(cell) for cell in private}
+    unprotected = [
+        cell
+        for cell in of_server
+        if _protection(cell) == "none" and (not compared or _attack(cell) in compared)
+    ]
+    if not unprotected:
+        return ""
+    best = max(unprotected, key=lambda cell: cell["features_gained"]["mean"])
+    recovered = best["features_recovered"]
+    values = {
+        "rows": words.number(rows),
+        "neurons": words.number(recovered["hidden_units"]),
+        "method": attack_words.method(recovered["method"], words),
+        "share": words.percent(recovered["mean"]),
+        "more": _gained(best, words),
+    }
+    if active:
+        del values["method"]
         text = words.say(
-            "From one bank's gradient, rows behind it %(rows)s, an attacker gets back "
-            "%(share)s of the features; without any information %(nothing)s.",
-            rows=words.number(rows),
-            share=words.percent(_best(unprotected)["mean"]),
-            nothing=words.percent(_best(nothing)["mean"]),
+            "A server that sends a manipulated model gets back %(share)s of the "
+            "features from one bank's gradient, rows behind it %(rows)s, neurons of "
+            "the first layer %(neurons)s: %(more)s percentage points more than without "
+            "any information.",
+            **values,
         )
-        parts = [
-            words.say(
-                "%(protection)s: %(share)s",
-                protection=attack_words.protection(one, words),
-                share=words.percent(one["mean"]),
-            )
-            for one in _by_epsilon(private)
-        ]
-        if parts:
-            protected = words.say(
-                "Protected: %(parts)s.", parts=words.say("; ").join(parts)
-            )
-            text = formats.join(words, text, protected)
-        sentences.append(text)
-    return sentences
+    else:
+        text = words.say(
+            "An honest but curious server gets back %(share)s of the features from one "
+            "bank's gradient, rows behind it %(rows)s, neurons of the first layer "
+            "%(neurons)s, by %(method)s: %(more)s percentage points more than without "
+            "any information.",
+            **values,
+        )
+    parts = [
+        words.say(
+            "%(protection)s: %(share)s, %(more)s points more",
+            protection=attack_words.protection(cell["features_recovered"], words),
+            share=words.percent(cell["features_recovered"]["mean"]),
+            more=_gained(cell, words),
+        )
+        for cell in private
+        if _attack(cell) == _attack(best)
+    ]
+    if not parts:
+        return text
+    protected = words.say(
+        "The same attack, protected: %(parts)s.", parts=words.say("; ").join(parts)
+    )
+    return formats.join(words, text, protected)
+
+
+def _attack(cell: Mapping[str, Result]) -> tuple:
+    return tuple(cell["features_gained"][setting] for setting in _ATTACK)
+
+
+def _protection(cell: Mapping[str, Result]) -> str:
+    return cell["features_gained"]["protection"]
+
+
+def _gained(cell: Mapping[str, Result], words: Words) -> str:
+    return formats.points(value(cell["features_gained"]), words)
 
 
 def _membership(results: Sequence[Result], words: Words) -> list[str]:
@@ -100,26 +160,73 @@ def _membership(results: Sequence[Result], words: Words) -> list[str]:
 
 
 def _canaries(results: Sequence[Result], words: Words) -> list[str]:
-    bounds = [
-        one
-        for one in results
-        if one["metric"] == "epsilon_bound" and one["protection"] == "record_dp"
-    ]
+    largest = _of_metric(results, "largest_bound")
+    bounds = {
+        key: one
+        for key, one in _of_metric(results, "epsilon_bound").items()
+        if one["protection"] == "record_dp"
+    }
     if not bounds:
         return []
-    broken = [
-        one
-        for one in bounds
-        if any(value > one["epsilon"] for value in one["values"] if value is not None)
-    ]
-    if broken:
+    if any(is_refuted(one) for one in bounds.values()):
         return [
             words.say(
                 "Canaries refute a claimed epsilon: see the lower bounds. Private "
                 "training doesn't keep what it claims."
             )
         ]
-    return [words.say("No canary refutes a claimed epsilon.")]
+    could = {
+        one["epsilon"]: is_refutable(one, largest[key]) for key, one in bounds.items()
+    }
+    yes = [epsilon for epsilon, refutable in could.items() if refutable]
+    no = [epsilon for epsilon, refutable in could.items() if not refutable]
+    sentences = [
+        words.say(
+            "No canary refutes a claimed epsilon of %(epsilons)s, as runs could have.",
+            epsilons=_list(yes, words),
+        )
+        if yes
+        else "",
+        words.say(
+            "So few runs can't refute a claimed epsilon of %(epsilons)s.",
+            epsilons=_list(
+                (e for e, refutable in could.items() if not refutable), words
+            ),
+        )
+        if no
+        else "",
+        _missed(results, words),
+    ]
+    return [formats.join(words, *sentences)]
+
+
+def _missed(results: Sequence[Result], words: Words) -> str:
+    """That the audit is worthless, if it is."""
+    broken: dict[str, list[bool]] = {}
+    for one in results:
+        if one["metric"] == "epsilon_bound" and one["protection"] != "record_dp":
+            found = broken.setdefault(one["protection"], [])
+            found.append(is_refuted(one))
+    if all(any(found) for found in broken.values()):
+        return ""
+    return words.say(
+        "Training whose noise or sampling was left out wasn't found out either, so "
+        "that this shows nothing."
+    )
+
+
+def _of_metric(results: Sequence[Result], metric: str) -> dict[tuple, Result]:
+    """By what is audited and how."""
+    settings = ("protection", "epsilon", "batch_size", "method")
+    return {
+        tuple(one[setting] for setting in settings): one
+        for one in results
+        if one["metric"] == metric
+    }
+
+
+def _list(epsilons: Iterable[float], words: Words) -> str:
+    return words.say(", ").join(f"{epsilon:g}" for epsilon in sorted(set(epsilons)))
 
 
 def _best(results: Sequence[Result]) -> Result:

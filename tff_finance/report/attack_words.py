@@ -1,12 +1,10 @@
 """Names of attacks, of what they attack, and of what protects it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from tff_finance.report import formats
+from tff_finance.report.attack_results import Result
 from tff_finance.report.catalogue import Words, mark
-
-Result = Mapping[str, Any]
-"""One result of `attacks` in a summary."""
 
 _METHODS = {
     "loss": mark("loss"),
@@ -23,6 +21,9 @@ _TARGETS = {
     "gradient": mark("gradient"),
     "local_epochs": mark("delta of local epochs"),
 }
+_UNITS = {"record": mark("one row of a bank")}
+_RELATIONS = {"add_or_remove_one": mark("whether it is there (add or remove one)")}
+_ACCOUNTANTS = {"pld": mark("privacy loss distributions"), "rdp": mark("Rényi")}
 _MODELS = {"global": mark("global"), "alone": mark("each bank's own")}
 
 
@@ -58,4 +59,26 @@ def protection(result: Result, words: Words) -> str:
     epsilon = f"{result['epsilon']:g}"
     if result["protection"] == "missing_noise":
         return say("noise left out, epsilon %(epsilon)s claimed", epsilon=epsilon)
+    if result["protection"] == "missing_sampling":
+        return say("sampling left out, epsilon %(epsilon)s claimed", epsilon=epsilon)
     return say("record-level privacy, epsilon %(epsilon)s", epsilon=epsilon)
+
+
+def claims(results: Sequence[Result], words: Words) -> list[str]:
+    """What stands behind the epsilons, a sentence for each kind of claim."""
+    kinds = dict.fromkeys(
+        (one["unit"], one["neighbouring"], one["delta"], one["accountant"])
+        for one in results
+        if one.get("delta") is not None
+    )
+    return [
+        words.say(
+            "Epsilon is for %(unit)s: %(relation)s; delta %(delta)s; accountant: "
+            "%(accountant)s.",
+            unit=words.say(_UNITS.get(str(unit), str(unit))),
+            relation=words.say(_RELATIONS.get(str(relation), str(relation))),
+            delta=formats.small(delta),
+            accountant=words.say(_ACCOUNTANTS.get(str(accountant), str(accountant))),
+        )
+        for unit, relation, delta, accountant in kinds
+    ]

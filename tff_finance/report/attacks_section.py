@@ -1,14 +1,13 @@
 """What attackers got out of models and updates."""
 
 import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib.figure
-import pandas as pd
 
 from tff_finance.report import attack_words, formats, styles
-from tff_finance.report.attack_words import Result
+from tff_finance.report.attack_results import Result, frame, grouped, value
+from tff_finance.report.canary_table import canary_table
 from tff_finance.report.catalogue import Words
 from tff_finance.report.content import Picture, Section, Study, Table
 from tff_finance.report.interval_figure import Series, draw_intervals
@@ -60,7 +59,7 @@ def attacks_section(study: Study, words: Words) -> Section | None:
                 _institution_table(study, attacks["membership"], words),
                 _inversion_table(study, attacks["inversion"], words, sums=False),
                 _inversion_table(study, attacks["inversion"], words, sums=True),
-                _canary_table(study, attacks["canary"], words),
+                canary_table(study, attacks["canary"], words),
             )
             if table.rows
         ],
@@ -68,19 +67,25 @@ def attacks_section(study: Study, words: Words) -> Section | None:
             say(
                 "Intervals are over seeds; of one seed, over rows or updates. Members "
                 "and as many others are of one law, the others held out from every "
-                "choice. An attack that knows nothing has the advantage that chance "
-                "gives, not 0."
+                "choice. An attack that knows nothing has an advantage of 0: no "
+                "threshold is judged by the rows that chose it."
             ),
             say(
-                "Recovered is a number within the tolerance and a category exactly; "
-                "without information, means and the most frequent categories are "
-                "guessed. Updates are those of the first round."
+                "Recovered is a number within the tolerance and a category exactly. "
+                "Without information rows are guessed in the best of three ways: means "
+                "and the most frequent categories, random categories, random rows. How "
+                "much more comes back is compared update by update. Updates are those "
+                "of the first round; their model is the trained one, or one that an "
+                "active server has prepared and sends instead."
             ),
             say(
                 "A canary bound holds with 99.9 % confidence. Where it exceeds the "
-                "claim, privacy is broken; the last claim is of training whose noise "
-                "was left out, to show that the audit can find that."
+                "claim, privacy is broken; where it doesn't, only defects as large as "
+                "the stated one are ruled out, and nothing where so few runs can't "
+                "refute the claim. The last claims are of training whose noise, or "
+                "whose sampling, was left out, to show that the audit can find that."
             ),
+            *attack_words.claims([one for of in attacks.values() for one in of], words),
         ],
     )
 
@@ -141,7 +146,7 @@ def _inversion_pictures(
 def _alt(results: Sequence[Result], by: Sequence[str], words: Words) -> str:
     return words.say("; ").join(
         f"{attack_words.place(one, by, words)}, {attack_words.protection(one, words)}: "
-        f"{formats.share(_value(one), words)}"
+        f"{formats.share(value(one), words)}"
         for one in results
     )
 
@@ -157,7 +162,7 @@ def _draw(
     for number, protection in enumerate(protections):
         style = styles.series_style(number)
         found = {
-            attack_words.place(one, by, words): _value(one)
+            attack_words.place(one, by, words): value(one)
             for one in results
             if attack_words.protection(one, words) == protection
         }
@@ -175,16 +180,15 @@ def _draw(
 def _membership_table(study: Study, results: Sequence[Result], words: Words) -> Table:
     say = words.say
     settings = ("target", "model", "protection", "epsilon", "method")
-    pooled = _by(settings, [one for one in results if not one["institution"]])
+    pooled = grouped(settings, [one for one in results if not one["institution"]])
     rows = [
         [
             attack_words.place(one["auc"], ("target", "model"), words),
             attack_words.protection(one["auc"], words),
             attack_words.method(one["auc"]["method"], words),
-            formats.plain(_value(one["auc"]), words),
-            formats.share(_value(one["advantage"]), words),
-            words.percent(one["advantage_by_chance"]["mean"]),
-            *[formats.share(_value(one[rate]), words) for rate in _RATES[1:]],
+            formats.plain(value(one["auc"]), words),
+            formats.share(value(one["advantage"]), words),
+            *[formats.share(value(one[rate]), words) for rate in _RATES[1:]],
         ]
         for one in pooled
     ]
@@ -197,12 +201,11 @@ def _membership_table(study: Study, results: Sequence[Result], words: Words) -> 
             say("Attack"),
             say("AUC"),
             say("Advantage"),
-            say("By chance"),
             say("Found at 1 % false positives"),
             say("Found at 0.1 % false positives"),
         ],
         rows=rows,
-        frame=_frame(results),
+        frame=frame(results),
     )
 
 
@@ -219,13 +222,13 @@ def _institution_table(study: Study, results: Sequence[Result], words: Words) ->
     banks = list(dict.fromkeys(one["institution"] for one in of_banks))
     settings = ("target", "model", "protection", "epsilon")
     rows = []
-    for by_bank in _by(settings, of_banks, name="institution"):
+    for by_bank in grouped(settings, of_banks, name="institution"):
         first = next(iter(by_bank.values()))
         rows.append(
             [
                 attack_words.place(first, ("target", "model"), words),
                 attack_words.protection(first, words),
-                *[formats.plain(_value(by_bank[bank]), words) for bank in banks],
+                *[formats.plain(value(by_bank[bank]), words) for bank in banks],
             ]
         )
     return Table(
@@ -235,7 +238,7 @@ def _institution_table(study: Study, results: Sequence[Result], words: Words) ->
         ),
         header=[say("Model"), say("Protection"), *banks],
         rows=rows,
-        frame=_frame(of_banks),
+        frame=frame(of_banks),
     )
 
 
@@ -254,7 +257,7 @@ def _inversion_table(
         "method",
     )
     rows = []
-    for one in _by(settings, chosen):
+    for one in grouped(settings, chosen):
         first = one["features_recovered"]
         rows.append(
             [
@@ -265,9 +268,10 @@ def _inversion_table(
                 words.number(first["batch_size"]),
                 words.number(first["hidden_units"]),
                 attack_words.method(first["method"], words),
-                formats.share(_value(first), words),
+                formats.share(value(first), words),
                 words.percent(one["features_without_information"]["mean"]),
-                formats.share(_value(one["records_recovered"]), words),
+                formats.points(value(one["features_gained"]), words),
+                formats.share(value(one["records_recovered"]), words),
             ]
         )
     return Table(
@@ -283,73 +287,9 @@ def _inversion_table(
             say("Attack"),
             say("Features recovered"),
             say("Without information"),
+            say("More, percentage points"),
             say("Records recovered"),
         ],
         rows=rows,
-        frame=_frame(chosen),
-    )
-
-
-def _canary_table(study: Study, results: Sequence[Result], words: Words) -> Table:
-    say = words.say
-    rows = []
-    for one in _by(("protection", "epsilon", "method"), results):
-        bound = one["epsilon_bound"]
-        found = [value for value in bound["values"] if value is not None]
-        exceeds = any(value > bound["epsilon"] for value in found)
-        rows.append(
-            [
-                attack_words.protection(bound, words),
-                attack_words.method(bound["method"], words),
-                words.number(bound["epsilon"], 2),
-                words.number(max(found), 2),
-                words.number(one["largest_bound"]["mean"], 2),
-                say("exceeds the claim") if exceeds else say("within the claim"),
-            ]
-        )
-    return Table(
-        name=f"{study.key}canaries",
-        caption=say("Lower bounds on epsilon by canaries, the largest of all seeds"),
-        header=[
-            say("Protection"),
-            say("Attack"),
-            say("Claimed epsilon"),
-            say("Epsilon is at least"),
-            say("Largest that the runs could show"),
-            say("Verdict"),
-        ],
-        rows=rows,
-        frame=_frame(results),
-    )
-
-
-def _by(
-    settings: Sequence[str], results: Sequence[Result], *, name: str = "metric"
-) -> list[dict[str, Result]]:
-    """Results of the same settings together, by metric or another name."""
-    groups: dict[tuple, dict[str, Result]] = {}
-    for one in results:
-        key = tuple(one[setting] for setting in settings)
-        groups.setdefault(key, {})[one[name]] = one
-    return list(groups.values())
-
-
-def _value(result: Result) -> Mapping[str, Any]:
-    """Mean and interval, of one seed that within the seed."""
-    within = result["within_seeds"]
-    if result.get("ci95") is None and len(within) == 1:
-        return {**result, "ci95": within[0]}
-    return result
-
-
-def _frame(results: Sequence[Result]) -> pd.DataFrame:
-    """Settings and values as they are, for a CSV file."""
-    left_out = {"mean", "ci95", "values", "within_seeds", "reason"}
-    return pd.DataFrame(
-        [
-            {key: value for key, value in one.items() if key not in left_out}
-            | formats.flat(_value(one))
-            | {"trials": sum(one["trials"])}
-            for one in results
-        ]
+        frame=frame(chosen),
     )

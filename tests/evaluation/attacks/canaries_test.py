@@ -59,8 +59,11 @@ def test_noise_of_half_the_scale_is_found_out():
         delta=delta,
     ).value
     honest = epsilon_bound(*gaussian_runs(4.0, 20_000), delta=delta)
-    broken = epsilon_bound(*gaussian_runs(1.0, 20_000), delta=delta)
-    assert 0 < honest.value <= claim < broken.value
+    half = epsilon_bound(*gaussian_runs(2.0, 200_000), delta=delta)
+    assert 0 < honest.value <= claim < half.value
+    # A quarter is found by as few runs as find nothing against the honest one.
+    quarter = epsilon_bound(*gaussian_runs(1.0, 20_000), delta=delta)
+    assert quarter.value > half.value
 
 
 def test_the_answer_no_may_be_the_telling_one():

@@ -32,7 +32,7 @@ def build():
     return build_mlp(2, hidden_units=(4,), seed=0)
 
 
-def scores_of(noise_multiplier):
+def scores_of(noise_multiplier, *, batch_size=ROWS, epochs=STEPS):
     model = keras_models.functional_model(build)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(ROWS - 1, 2)).astype(np.float32)
@@ -46,20 +46,21 @@ def scores_of(noise_multiplier):
         ),
         (x, rng.integers(2, size=ROWS - 1)),
         (canary_row(x), 1.0),
-        batches=PoissonBatches(epochs=STEPS, batch_size=ROWS),
+        batches=PoissonBatches(epochs=epochs, batch_size=batch_size),
         learning_rate=0.1,
         runs=RUNS,
     )
 
 
-def calibrated_noise():
+def calibrated_noise(batch_size=ROWS):
     return accounting.noise_multiplier(
         lambda noise: PoissonSampledGaussian.of_training(
-            noise_multiplier=noise, population=ROWS, batch_size=ROWS, rounds=STEPS
+            noise_multiplier=noise, population=ROWS, batch_size=batch_size, rounds=STEPS
         ),
         neighbouring="add_or_remove_one",
         epsilon=CLAIM,
         delta=DELTA,
+        accountant="rdp",
     )
 
 
@@ -81,6 +82,17 @@ def test_missing_noise_is_found_out():
 def test_too_little_noise_is_found_out():
     runs = scores_of(calibrated_noise() / 8)["gradient"]
     assert epsilon_bound(*runs, delta=DELTA).value > CLAIM
+
+
+def test_sampled_training_keeps_a_claim_that_rests_on_sampling():
+    runs = scores_of(calibrated_noise(batch_size=2), batch_size=2)["gradient"]
+    assert epsilon_bound(*runs, delta=DELTA).value <= CLAIM
+
+
+def test_missing_sampling_is_found_out():
+    # As many steps, each of all rows, with noise for one in sixteen.
+    runs = scores_of(calibrated_noise(batch_size=2), epochs=STEPS * ROWS // 2)
+    assert epsilon_bound(*runs["gradient"], delta=DELTA).value > CLAIM
 
 
 def test_the_canary_stands_out():

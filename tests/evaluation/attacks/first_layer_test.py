@@ -71,6 +71,34 @@ def test_without_any_possible_row_all_neurons_give_one():
     np.testing.assert_allclose(found, np.full([1, 8], 0.4))
 
 
+def test_without_any_possible_row_each_neuron_gives_a_guess_of_several():
+    kernel = np.full([8, 3], 0.4) * [1.0, 3.0, 2.0]
+    bias = np.array([1.0, 3.0, 4.0])
+    found = rows_from_first_layer(kernel, bias, LAYOUT, rows=2)
+    np.testing.assert_allclose(found, np.outer([0.2, 0.4], np.ones(8)))
+
+
+def test_one_row_comes_back_through_a_little_noise_and_not_through_much():
+    rng = np.random.default_rng(0)
+    typical = np.array([0.0, 0, 0, 0, 1, 1, 0, 0])
+    errors = {1e-3: [], 1.0: []}
+    for seed in range(20):
+        x, y = table(1, seed)
+        kernel, bias, *_ = gradient(perceptron(64, seed=seed), x, y)
+        for deviation, found in errors.items():
+            noised = [
+                part + rng.normal(scale=deviation, size=part.shape)
+                for part in (kernel, bias)
+            ]
+            guess = rows_from_first_layer(
+                *noised, LAYOUT, deviation=deviation, typical=typical
+            )
+            assert guess.shape == (1, 8)
+            found.append(np.abs(guess - x).max())
+    assert np.median(errors[1e-3]) < 0.05
+    assert np.median(errors[1.0]) > 0.9
+
+
 def test_no_update_gives_nothing():
     assert rows_from_first_layer(np.zeros([8, 3]), np.zeros(3), LAYOUT).shape == (0, 8)
 

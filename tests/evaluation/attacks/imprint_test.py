@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.attacks.tables import LAYOUT, perceptron, table
+from tff_finance.evaluation.attacks.disturbance import Disturbance
 from tff_finance.evaluation.attacks.imprint import (
     prepared_weights,
     rows_from_differences,
@@ -69,14 +70,60 @@ def test_fewer_neurons_than_rows_give_less():
     assert shares[0] < shares[1] < shares[2]
 
 
-def test_clipping_and_noise_leave_nothing():
-    rng = np.random.default_rng(0)
-    x, y = table(32)
-    prepared = prepared_weights(weights_of(128), LAYOUT, seed=0)
-    seen = mean_gradient(prepared, x, y)
-    norm = np.sqrt(sum(np.sum(part**2) for part in seen))
-    noisy = [part + rng.normal(scale=norm / 32, size=part.shape) for part in seen]
-    assert len(rows_from_differences(prepared, noisy, LAYOUT, rows=32)) == 0
+def private_attack(noise_multiplier, seed, neurons=128, rows=32):
+    """Rows behind a batch of DP-SGD, and what an attacker who knows its noise finds."""
+    x, y = table(rows, seed)
+    prepared = prepared_weights(weights_of(neurons), LAYOUT, seed=seed)
+    disturbance = Disturbance(deviation=noise_multiplier / rows, l2_clip_norm=1.0)
+    clipped = [
+        disturbance.clipped(row_gradient(prepared, row, label))
+        for row, label in zip(x, y, strict=True)
+    ]
+    rng = np.random.default_rng(seed)
+    seen = [
+        np.mean(parts, axis=0) + rng.normal(scale=disturbance.deviation, size=w.shape)
+        for parts, w in zip(zip(*clipped, strict=True), prepared, strict=True)
+    ]
+    found = rows_from_differences(
+        prepared,
+        [part.astype(np.float32) for part in seen],
+        LAYOUT,
+        rows=rows,
+        disturbance=disturbance,
+        typical=JUDGE.typical_row,
+    )
+    return x, found
+
+
+def gained(noise_multiplier, seeds=8):
+    """What guesses have right of their rows, beyond what they have of other rows."""
+    differences = []
+    for seed in range(seeds):
+        x, found = private_attack(noise_multiplier, seed)
+        others = [table(32, seed=1000 + seed * 4 + i)[0] for i in range(4)]
+        chance = np.mean([JUDGE.recovery(other, found).share for other in others])
+        differences.append(JUDGE.recovery(x, found).share - chance)
+    return np.mean(differences), np.std(differences) / np.sqrt(seeds)
+
+
+def test_little_noise_leaves_rows_and_much_leaves_nothing():
+    shares = []
+    for noise_multiplier in (1e-5, 1e-4, 1e-3, 1e-2):
+        x, found = private_attack(noise_multiplier, seed=0)
+        shares.append(JUDGE.recovery(x, found).share)
+    nothing = JUDGE.without_information(x)
+    assert shares[0] > nothing + 0.3
+    assert shares[1] > nothing + 0.2
+    assert shares[0] >= shares[1] - 0.05 > shares[2] > shares[3]
+    assert shares[3] <= nothing
+
+
+def test_noise_of_epsilon_8_leaves_no_more_of_ones_own_rows_than_of_others():
+    little, _ = gained(1e-4)
+    assert little > 0.2
+    # What epsilon 8 takes in a single step of all rows; more steps take more.
+    mean, error = gained(0.6)
+    assert mean <= 2 * error
 
 
 def test_prepared_weights_have_the_models_shapes():

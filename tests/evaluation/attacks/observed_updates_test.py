@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.attacks.tables import LAYOUT, gradient, table
+from tff_finance.evaluation.attacks.disturbance import Disturbance
 from tff_finance.evaluation.attacks.first_layer import rows_from_first_layer
 from tff_finance.evaluation.attacks.imprint import (
     prepared_weights,
@@ -38,23 +39,25 @@ def plain(updates):
     return updates.gradient()
 
 
-@pytest.fixture(scope="module")
-def private(updates):
-    """At epsilon 8, of training over 1,000 rows in 100 rounds."""
+def private(updates, rows, noise_multiplier):
+    """DP-SGD's update, and what an attacker knows of it."""
+    update = updates.private_gradient(
+        l2_clip_norm=1.0, noise_multiplier=noise_multiplier
+    )
+    return update, Disturbance(deviation=noise_multiplier / rows, l2_clip_norm=1.0)
 
-    def of_batch(rows):
-        noise = accounting.noise_multiplier(
-            lambda noise: PoissonSampledGaussian.of_training(
-                noise_multiplier=noise, population=1000, batch_size=rows, rounds=100
-            ),
-            neighbouring="add_or_remove_one",
-            epsilon=8.0,
-            delta=1e-5,
-            accountant="rdp",
-        )
-        return updates.private_gradient(l2_clip_norm=1.0, noise_multiplier=noise)
 
-    return of_batch
+def noise_of_epsilon_8(rows):
+    """Of training over 1,000 rows in 100 rounds."""
+    return accounting.noise_multiplier(
+        lambda noise: PoissonSampledGaussian.of_training(
+            noise_multiplier=noise, population=1000, batch_size=rows, rounds=100
+        ),
+        neighbouring="add_or_remove_one",
+        epsilon=8.0,
+        delta=1e-5,
+        accountant="rdp",
+    )
 
 
 def test_gradient_is_that_of_the_mean_loss(plain):
@@ -124,30 +127,80 @@ def test_some_rows_come_back_from_a_sum_of_three(plain):
     assert np.mean(records) > 0.2
 
 
-def test_privacy_at_epsilon_8_leaves_no_more_than_no_information(private):
+def gained_of_single_rows(updates, noise_multiplier, rows=60):
+    """Beyond no information, mean and standard error over rows."""
     weights = weights_of(build())
-    x, y = table(60)
-    update = private(1)
-    gained = [
-        JUDGE.recovery(row, rows_from_first_layer(*seen[:2], LAYOUT)).share
-        - JUDGE.without_information(row)
-        for i in range(60)
-        for row in [x[i : i + 1]]
-        for seen in [update(weights, row, y[i : i + 1])]
-    ]
-    assert np.mean(gained) <= 2 * np.std(gained) / np.sqrt(60)
+    x, y = table(rows)
+    update, known = private(updates, 1, noise_multiplier)
+    gained = []
+    for i in range(rows):
+        row = x[i : i + 1]
+        seen = update(weights, row, y[i : i + 1])
+        guesses = rows_from_first_layer(
+            *seen[:2], LAYOUT, deviation=known.deviation, typical=JUDGE.typical_row
+        )
+        share = JUDGE.recovery(row, guesses).share
+        gained.append(share - JUDGE.without_information(row))
+    return np.mean(gained), np.std(gained) / np.sqrt(rows)
 
 
-def test_a_batch_of_32_gives_much_away_and_nothing_with_privacy(plain, private):
+def test_a_single_rows_privacy_is_the_noises(updates):
+    little, _ = gained_of_single_rows(updates, 1e-3)
+    assert little > 0.5
+    mean, error = gained_of_single_rows(updates, noise_of_epsilon_8(1))
+    assert mean <= 2 * error
+
+
+def test_a_batch_of_32_gives_much_away_but_for_the_noise(updates, plain):
     x, y = table(32, seed=3)
     prepared = prepared_weights(weights_of(build()), LAYOUT, seed=0)
     nothing = JUDGE.without_information(x)
 
-    def recovered(update):
-        seen = update(prepared, x, y)
-        return JUDGE.recovery(
-            x, rows_from_differences(prepared, seen, LAYOUT, rows=32)
-        ).share
+    def recovered(update, known):
+        found = rows_from_differences(
+            prepared,
+            update(prepared, x, y),
+            LAYOUT,
+            rows=32,
+            disturbance=known,
+            typical=JUDGE.typical_row,
+        )
+        return JUDGE.recovery(x, found).share
 
-    assert recovered(plain) > nothing + 0.1
-    assert recovered(private(32)) <= nothing
+    assert recovered(plain, Disturbance()) > nothing + 0.1
+    # Clipping and noise alone don't blind the attack: only their size does.
+    assert recovered(*private(updates, 32, 1e-4)) > nothing + 0.1
+    assert recovered(*private(updates, 32, noise_of_epsilon_8(32))) <= nothing
+
+
+def test_private_local_epochs_are_noised_in_every_step(updates):
+    x, y = table(4)
+    weights = weights_of(build())
+    steps, clip, noise = 4, 0.5, 3.0
+    update = updates.private_local_epochs(
+        epochs=2,
+        batch_size=2,
+        learning_rate=0.1,
+        l2_clip_norm=clip,
+        noise_multiplier=noise,
+    )
+    # Of the first kernel, 512 numbers: what noise there is outweighs all gradients.
+    seen = [update(weights, x, y)[0] for _ in range(4)]
+    expected = noise * clip / 2 * np.sqrt(steps)
+    assert np.std(seen) == pytest.approx(expected, rel=0.1)
+    assert np.std(seen[0] - seen[1]) == pytest.approx(expected * np.sqrt(2), rel=0.15)
+
+
+def test_private_local_epochs_without_noise_are_clipped_gradients(updates):
+    x, y = table(1)
+    weights = weights_of(build())
+    update = updates.private_local_epochs(
+        epochs=1,
+        batch_size=1,
+        learning_rate=0.1,
+        l2_clip_norm=0.1,
+        noise_multiplier=0.0,
+    )
+    expected = Disturbance(l2_clip_norm=0.1).clipped(gradient(weights, x, y))
+    for one, other in zip(update(weights, x, y), expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)

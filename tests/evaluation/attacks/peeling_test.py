@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.evaluation.attacks.tables import LAYOUT, gradient, perceptron, table
+from tff_finance.evaluation.attacks.disturbance import Disturbance
 from tff_finance.evaluation.attacks.feature_layout import FeatureLayout
 from tff_finance.evaluation.attacks.first_layer import rows_from_first_layer
 from tff_finance.evaluation.attacks.peeling import peeled_rows, row_gradient
@@ -107,3 +108,36 @@ def test_noise_explains_nothing():
     peeled = peeled_rows(weights, noise, LAYOUT, rows=4)
     assert len(peeled.x) == 0
     np.testing.assert_allclose(peeled.rest[0], noise[0])
+
+
+@pytest.mark.parametrize("noise", [0.0, 3e-4])
+def test_rows_come_off_through_clipping_and_noise_that_are_known(noise):
+    rng = np.random.default_rng(0)
+    known = Disturbance(deviation=noise, l2_clip_norm=0.5)
+    aware, blind, sought = 0, 0, 0
+    for seed in range(20):
+        x, y = table(3, seed)
+        weights = perceptron(64, seed=seed)
+        clipped = [
+            known.clipped(row_gradient(weights, row, label))
+            for row, label in zip(x, y, strict=True)
+        ]
+        seen = [
+            np.mean(parts, axis=0) + rng.normal(scale=noise, size=w.shape)
+            for parts, w in zip(zip(*clipped, strict=True), weights, strict=True)
+        ]
+        peeled = peeled_rows(weights, seen, LAYOUT, rows=3, disturbance=known)
+        near = np.abs(peeled.x[:, np.newaxis] - x).max(axis=-1).min(axis=1, initial=9)
+        aware += np.sum(near < 0.25)
+        blind += len(peeled_rows(weights, seen, LAYOUT, rows=3).x)
+        sought += 3
+    assert aware > 0.6 * sought
+    assert blind < 0.2 * sought
+
+
+def test_known_noise_explains_nothing_either():
+    rng = np.random.default_rng(0)
+    weights = perceptron()
+    noise = [rng.normal(size=w.shape) for w in weights]
+    known = Disturbance(deviation=1.0, l2_clip_norm=1.0)
+    assert len(peeled_rows(weights, noise, LAYOUT, rows=4, disturbance=known).x) == 0

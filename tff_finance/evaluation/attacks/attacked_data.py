@@ -12,7 +12,11 @@ from tff_finance.evaluation.attacks.feature_layout import FeatureLayout
 from tff_finance.evaluation.attacks.lira import Pool, balanced_pool
 from tff_finance.evaluation.attacks.recovery import Judge
 from tff_finance.preprocessing.consortium import Consortium
+from tff_finance.privacy.guarantee import default_delta
 from tff_finance.tasks.task import Task
+
+NEIGHBOURING = "add_or_remove_one"
+ACCOUNTANT = "rdp"  # PLD takes half a minute for as many small batches
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,6 +122,25 @@ class Protection:
 
     name: str = "none"
     epsilon: float | None = None
+
+    def claim(self, population: int) -> dict[str, object]:
+        """What results say of it: an epsilon never without all that makes it one.
+
+        Args:
+            population: Rows of an institution, of which delta follows.
+
+        Returns:
+            Settings of an `AttackRow`.
+        """
+        settings: dict[str, object] = {"protection": self.name, "epsilon": self.epsilon}
+        if self.epsilon is None:
+            return settings
+        return settings | {
+            "delta": default_delta(population),
+            "unit": "record",
+            "neighbouring": NEIGHBOURING,
+            "accountant": ACCOUNTANT,
+        }
 
     @property
     def label(self) -> str:

@@ -50,6 +50,42 @@ class EpsilonBound:
     confidence: float
 
 
+class Rate(NamedTuple):
+    """How many of so many runs.
+
+    Attributes:
+        events: Runs with the answer in question, one number or several.
+        runs: All of them.
+    """
+
+    events: int | NDArray
+    runs: int
+
+
+def bound_of_counts(
+    hits: Rate, alarms: Rate, *, delta: float, confidence: float
+) -> NDArray[np.float64]:
+    """log((low limit of the hit rate - delta) / high limit of the alarm rate).
+
+    Args:
+        hits: Runs of one kind with an answer.
+        alarms: Runs of the other kind with the same answer.
+        delta: Of the claim.
+        confidence: That both limits hold.
+
+    Returns:
+        The lower bound on epsilon, at least 0, for each number of events.
+    """
+    tail = (1 - confidence) / 2
+    number = np.asarray(hits.events, np.float64)
+    low = scipy.stats.beta.ppf(tail, np.maximum(number, 1), hits.runs - number + 1)
+    low = np.where(number > 0, low, 0)
+    number = np.minimum(alarms.events, alarms.runs - 1)
+    high = scipy.stats.beta.isf(tail, number + 1.0, alarms.runs - number)
+    high = np.where(number == alarms.events, high, 1)
+    return np.log(np.maximum(np.maximum(low - delta, 0) / high, 1))
+
+
 def epsilon_bound(
     inserted: ArrayLike,
     absent: ArrayLike,
@@ -85,7 +121,7 @@ def epsilon_bound(
     thresholds = np.append(thresholds, np.inf)
     bounds = np.stack(
         [
-            _bound(*sides, delta=delta, confidence=confidence)
+            bound_of_counts(*sides, delta=delta, confidence=confidence)
             for sides in (
                 (_from(try_in, thresholds), _from(try_out, thresholds)),
                 (_below(try_out, thresholds), _below(try_in, thresholds)),
@@ -94,14 +130,14 @@ def epsilon_bound(
     )
     by_no, best = np.unravel_index(np.argmax(bounds), bounds.shape)
     threshold = _between(thresholds, int(best))
-    yes = [_Rate(int(np.sum(one >= threshold)), len(one)) for one in (in_, out)]
+    yes = [Rate(int(np.sum(one >= threshold)), len(one)) for one in (in_, out)]
     no = [
-        _Rate(len(one) - int(np.sum(one >= threshold)), len(one)) for one in (out, in_)
+        Rate(len(one) - int(np.sum(one >= threshold)), len(one)) for one in (out, in_)
     ]
-    value = _bound(*(no if by_no else yes), delta=delta, confidence=confidence)
-    most = _bound(
-        _Rate(len(in_), len(in_)),
-        _Rate(0, len(out)),
+    value = bound_of_counts(*(no if by_no else yes), delta=delta, confidence=confidence)
+    most = bound_of_counts(
+        Rate(len(in_), len(in_)),
+        Rate(0, len(out)),
         delta=delta,
         confidence=confidence,
     )
@@ -117,27 +153,6 @@ def epsilon_bound(
     )
 
 
-class _Rate(NamedTuple):
-    """How many of so many runs."""
-
-    events: int | NDArray
-    runs: int
-
-
-def _bound(
-    hits: _Rate, alarms: _Rate, *, delta: float, confidence: float
-) -> NDArray[np.float64]:
-    """log((low limit of the hit rate - delta) / high limit of the alarm rate)."""
-    tail = (1 - confidence) / 2
-    number = np.asarray(hits.events, np.float64)
-    low = scipy.stats.beta.ppf(tail, np.maximum(number, 1), hits.runs - number + 1)
-    low = np.where(number > 0, low, 0)
-    number = np.minimum(alarms.events, alarms.runs - 1)
-    high = scipy.stats.beta.isf(tail, number + 1.0, alarms.runs - number)
-    high = np.where(number == alarms.events, high, 1)
-    return np.log(np.maximum(np.maximum(low - delta, 0) / high, 1))
-
-
 def _halves(name: str, scores: ArrayLike) -> tuple[NDArray, NDArray]:
     values = np.asarray(scores, np.float64)
     if values.ndim != 1 or len(values) < 4 or np.isnan(values).any():  # noqa: PLR2004
@@ -148,13 +163,13 @@ def _halves(name: str, scores: ArrayLike) -> tuple[NDArray, NDArray]:
     return values[: len(values) // 2], values[len(values) // 2 :]
 
 
-def _below(scores: NDArray, thresholds: NDArray) -> _Rate:
+def _below(scores: NDArray, thresholds: NDArray) -> Rate:
     """How many scores are below each threshold."""
-    return _Rate(np.searchsorted(np.sort(scores), thresholds, side="left"), len(scores))
+    return Rate(np.searchsorted(np.sort(scores), thresholds, side="left"), len(scores))
 
 
-def _from(scores: NDArray, thresholds: NDArray) -> _Rate:
-    return _Rate(len(scores) - _below(scores, thresholds).events, len(scores))
+def _from(scores: NDArray, thresholds: NDArray) -> Rate:
+    return Rate(len(scores) - _below(scores, thresholds).events, len(scores))
 
 
 def _between(thresholds: NDArray, number: int) -> float:

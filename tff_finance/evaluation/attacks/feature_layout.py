@@ -68,7 +68,9 @@ class FeatureLayout:
             nearest[:, columns] = np.eye(len(columns))[largest]
         return nearest
 
-    def is_possible(self, rows: NDArray, *, tolerance: float) -> NDArray[np.bool_]:
+    def is_possible(
+        self, rows: NDArray, *, tolerance: float | NDArray
+    ) -> NDArray[np.bool_]:
         """Whether rows are such as the encoder makes, up to a tolerance.
 
         By this an attacker tells a row from a mixture of rows without knowing any.
@@ -76,7 +78,7 @@ class FeatureLayout:
 
         Args:
             rows: Float[n, columns].
-            tolerance: Of columns that are 0 or 1.
+            tolerance: Of columns that are 0 or 1; one for all rows, or float[n, 1].
 
         Returns:
             bool[n].

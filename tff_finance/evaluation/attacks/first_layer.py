@@ -12,6 +12,7 @@ https://arxiv.org/abs/2112.02918, for what single neurons give away.
 import numpy as np
 from numpy.typing import NDArray
 
+from tff_finance.evaluation.attacks.disturbance import SURE, likely_rows, tells
 from tff_finance.evaluation.attacks.feature_layout import FeatureLayout
 
 # Of the largest bias update: below it, rounding is all there is.
@@ -44,38 +45,71 @@ def quotients(kernel: NDArray, bias: NDArray) -> NDArray[np.float64]:
 
 
 def rows_from_first_layer(
-    kernel: NDArray, bias: NDArray, layout: FeatureLayout
+    kernel: NDArray,
+    bias: NDArray,
+    layout: FeatureLayout,
+    *,
+    rows: int = 1,
+    deviation: float = 0.0,
+    typical: NDArray | None = None,
 ) -> NDArray[np.float64]:
     """Rows that the first layer's update gives away.
 
     Quotients that several neurons agree on come first, then all others, of these
-    those that are possible rows. If none is, all neurons together give one, which
-    under noise is the best guess at a batch of one row.
+    those that are possible rows. If none is, the best guesses: of one row all neurons
+    together give one; of several those that moved most one each.
 
     Args:
         kernel: As for `quotients`.
         bias: The same.
         layout: Tells rows from mixtures, as far as columns are codes.
+        rows: Behind the update.
+        deviation: Standard deviation of the noise in each coordinate; 0 for none.
+        typical: What a row is without any update, float[columns]; zeros if None.
 
     Returns:
         float64[m, features]; not yet made possible.
     """
+    kernel, bias = np.asarray(kernel, np.float64), np.asarray(bias, np.float64)
+    size = np.abs(bias)
+    reached = size > max(_LEAST_SHARE * size.max(initial=0.0), 0.0)
+    if not reached.any():
+        return np.empty([0, kernel.shape[0]])
+    if deviation and rows == 1:
+        return _of_all_neurons(kernel, bias, deviation, typical)
     found = quotients(kernel, bias)
-    possible = found[layout.is_possible(found, tolerance=_SAME)]
-    if not len(possible):
-        weights = np.asarray(bias, np.float64)
-        squared = np.sum(weights**2)
-        if not squared > 0:
-            return np.empty([0, kernel.shape[0]])
-        return (kernel @ weights / squared)[np.newaxis]
-    return _distinct(possible)
+    tolerances = _SAME + SURE * deviation / size[reached]
+    possible = layout.is_possible(found, tolerance=tolerances[:, np.newaxis])
+    possible &= tells(deviation / size[reached])
+    if possible.any():
+        return _distinct(found[possible], tolerances[possible])
+    if rows == 1:
+        return _of_all_neurons(kernel, bias, deviation, typical)
+    most = np.argsort(-size, kind="stable")[: min(rows, int(reached.sum()))]
+    products = kernel.T[most] * bias[most, np.newaxis]
+    return likely_rows(products, bias[most] ** 2, noise=deviation, typical=typical)
 
 
-def _distinct(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def _of_all_neurons(
+    kernel: NDArray, bias: NDArray, deviation: float, typical: NDArray | None
+) -> NDArray[np.float64]:
+    """The one row that fits all neurons best."""
+    return likely_rows(
+        (kernel @ bias)[np.newaxis],
+        np.array([bias @ bias]),
+        noise=deviation,
+        neurons=len(bias),
+        typical=typical,
+    )
+
+
+def _distinct(
+    rows: NDArray[np.float64], tolerances: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Rows that differ, those seen most often first, each the median of its copies."""
     distance = np.abs(rows[:, np.newaxis] - rows).max(axis=-1)
     scale = 1 + np.abs(rows).max(axis=-1)
-    same = distance <= _SAME * scale[:, np.newaxis]
+    same = distance <= (tolerances * scale)[:, np.newaxis]
     left = np.ones(len(rows), np.bool_)
     distinct = []
     while left.any():

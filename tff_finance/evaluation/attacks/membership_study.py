@@ -5,7 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tff_finance.evaluation.attacks.attacked_data import AttackedData, Protection
+from tff_finance.evaluation.attacks.attacked_data import (
+    ACCOUNTANT,
+    NEIGHBOURING,
+    AttackedData,
+    Protection,
+)
 from tff_finance.evaluation.attacks.estimate import Estimate
 from tff_finance.evaluation.attacks.lira import (
     Logits,
@@ -14,10 +19,7 @@ from tff_finance.evaluation.attacks.lira import (
     lira_scores,
     shadow_confidences,
 )
-from tff_finance.evaluation.attacks.membership import (
-    advantage_by_chance,
-    membership_metrics,
-)
+from tff_finance.evaluation.attacks.membership import membership_metrics
 from tff_finance.evaluation.attacks.targets import (
     RecordPrivacy,
     TargetTraining,
@@ -67,6 +69,7 @@ def attack_membership(
         for protection in protections[:1] if alone else protections:
             generator = data.generator(_STREAM)
             pools = data.pools(config.rows, generator)
+            fewest = min(int(pool.is_member.sum()) for pool in pools)
             training = TargetTraining(
                 rounds=config.rounds,
                 batch_size=config.batch_size,
@@ -84,8 +87,7 @@ def attack_membership(
                     attack="membership",
                     method=method,
                     target=target,
-                    protection=protection.name,
-                    epsilon=protection.epsilon,
+                    **protection.claim(fewest),
                     model=model,
                     institutions=1 if alone else len(pools),
                     batch_size=config.batch_size,
@@ -138,10 +140,10 @@ def record_privacy(
             batch_size=batch_size,
             rounds=rounds,
         ),
-        neighbouring="add_or_remove_one",
+        neighbouring=NEIGHBOURING,
         epsilon=protection.epsilon,
         delta=default_delta(population),
-        accountant="rdp",  # PLD takes half a minute for as many small batches
+        accountant=ACCOUNTANT,
     )
     return RecordPrivacy(l2_clip_norm=l2_clip_norm, noise_multiplier=noise)
 
@@ -194,12 +196,7 @@ def _rows(
     together = [np.concatenate(side) for side in zip(*halves, strict=True)]
     names = [*data.names, _EVERYBODY]
     for name, (members, others) in zip(names, [*halves, together], strict=True):
-        metrics = dict(membership_metrics(members, others, generator=generator))
-        metrics["advantage_by_chance"] = Estimate(
-            value=advantage_by_chance(len(members), len(others)),
-            trials=len(members) + len(others),
-            reason="computed",
-        )
+        metrics = membership_metrics(members, others, generator=generator)
         yield from attack_rows(
             metrics, seed=data.seed, institution=name, settings=settings
         )

@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from tff_finance.client_work import weights as weights_lib
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.client_work.gradient_estimator import (
+    GradientEstimator,
     Weights,
     build_mean_gradient,
 )
 from tff_finance.client_work.local_rule import LocalRule
 from tff_finance.client_work.local_training import LocalTraining
-from tff_finance.client_work.private_gradient import build_private_gradient
+from tff_finance.client_work.poisson_batches import PoissonBatches
+from tff_finance.client_work.private_gradient import (
+    PrivateGradient,
+    build_private_gradient,
+)
 from tff_finance.institutions.rows import Table
 from tff_finance.privacy import fresh_noise
 from tff_finance.privacy.clipping import Units
@@ -61,21 +66,41 @@ class ObservedUpdates:
             every call, and the server doesn't know them.
         """
         model = self._model()
-        training = LocalTraining(
-            optimizer=tff.learning.optimizers.build_sgdm(learning_rate),
-            gradient_estimator=build_mean_gradient(model),
-            local_rule=LocalRule(),
+        return _delta(
+            model,
+            build_mean_gradient(model),
+            LocalEpochs(epochs=epochs, batch_size=batch_size),
+            learning_rate,
         )
-        batches = LocalEpochs(epochs=epochs, batch_size=batch_size)
 
-        def update(weights: Weights, x: tf.Tensor, y: tf.Tensor) -> Weights:
-            seed = tf.cast(fresh_noise.system_seed() % (2**31 - 1), tf.int32)
-            end = _trained(training, weights, Table(x, y), batches, seed)
-            return tuple(
-                (w - e) / learning_rate for w, e in zip(weights, end, strict=True)
-            )
+    def private_local_epochs(
+        self,
+        *,
+        epochs: int,
+        batch_size: int,
+        learning_rate: float,
+        l2_clip_norm: float,
+        noise_multiplier: float,
+    ) -> Update:
+        """FedAvg's delta over the learning rate, of steps of DP-SGD.
 
-        return _on_arrays(model, update)
+        Args:
+            epochs: As for `local_epochs`.
+            batch_size: Expected rows of a step; who is in it, coins say.
+            learning_rate: Of plain SGD.
+            l2_clip_norm: As for `build_private_gradient`.
+            noise_multiplier: The same.
+
+        Returns:
+            The update, noise of all steps included.
+        """
+        model = self._model()
+        return _delta(
+            model,
+            self._private(model, l2_clip_norm, noise_multiplier),
+            PoissonBatches(epochs=epochs, batch_size=batch_size),
+            learning_rate,
+        )
 
     def private_gradient(
         self, *, l2_clip_norm: float, noise_multiplier: float
@@ -91,12 +116,7 @@ class ObservedUpdates:
             and as large as expected.
         """
         model = self._model()
-        estimator = build_private_gradient(
-            model,
-            l2_clip_norm=l2_clip_norm,
-            noise_multiplier=noise_multiplier,
-            keras_model=self.build_keras_model(),
-        )
+        estimator = self._private(model, l2_clip_norm, noise_multiplier)
 
         def update(weights: Weights, x: tf.Tensor, y: tf.Tensor) -> Weights:
             units = Units(x[:, tf.newaxis], y[:, tf.newaxis], tf.ones_like(y, tf.bool))
@@ -114,6 +134,19 @@ class ObservedUpdates:
     def _model(self) -> tff.learning.models.FunctionalModel:
         return keras_models.functional_model(self.build_keras_model)
 
+    def _private(
+        self,
+        model: tff.learning.models.FunctionalModel,
+        l2_clip_norm: float,
+        noise_multiplier: float,
+    ) -> PrivateGradient:
+        return build_private_gradient(
+            model,
+            l2_clip_norm=l2_clip_norm,
+            noise_multiplier=noise_multiplier,
+            keras_model=self.build_keras_model(),
+        )
+
 
 def summed(updates: Sequence[Arrays]) -> Arrays:
     """What secure aggregation shows the server: the sum, and nothing of its parts.
@@ -130,11 +163,32 @@ def summed(updates: Sequence[Arrays]) -> Arrays:
     return [np.mean(parts, axis=0) for parts in zip(*updates, strict=True)]
 
 
+def _delta(
+    model: tff.learning.models.FunctionalModel,
+    estimator: GradientEstimator | PrivateGradient,
+    batches: LocalEpochs | PoissonBatches,
+    learning_rate: float,
+) -> Update:
+    """(start - end) / learning rate of local training by plain SGD."""
+    training = LocalTraining(
+        optimizer=tff.learning.optimizers.build_sgdm(learning_rate),
+        gradient_estimator=estimator,
+        local_rule=LocalRule(),
+    )
+
+    def update(weights: Weights, x: tf.Tensor, y: tf.Tensor) -> Weights:
+        seed = tf.cast(fresh_noise.system_seed() % (2**31 - 1), tf.int32)
+        end = _trained(training, weights, Table(x, y), batches, seed)
+        return tuple((w - e) / learning_rate for w, e in zip(weights, end, strict=True))
+
+    return _on_arrays(model, update)
+
+
 def _trained(
     training: LocalTraining,
     weights: Weights,
     table: Table,
-    batches: LocalEpochs,
+    batches: LocalEpochs | PoissonBatches,
     seed: tf.Tensor,
 ) -> Weights:
     """Weights after local training on a table."""

@@ -5,7 +5,8 @@ computing what that row does to the neuron, once for each label. If one of the t
 what was seen, the row with its label is found, its whole gradient is subtracted, and
 neurons that it shared with one other row give away that one. So a sum of several rows,
 of one institution or of several, comes apart as long as some neuron is reached by one
-row alone.
+row alone. Under known noise what was seen is what lies within the noise, which every
+row that is taken off adds to; a neuron that noise leaves too little of shows nothing.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tff_finance.evaluation.attacks.disturbance import (
+    SURE,
+    UNDISTURBED,
+    Disturbance,
+    tells,
+)
 from tff_finance.evaluation.attacks.feature_layout import FeatureLayout
 
 Arrays = list[NDArray[np.float64]]
@@ -44,6 +51,7 @@ def peeled_rows(
     layout: FeatureLayout,
     *,
     rows: int,
+    disturbance: Disturbance = UNDISTURBED,
 ) -> Peeled:
     """Takes rows off a mean gradient as long as the first layer shows one.
 
@@ -53,6 +61,7 @@ def peeled_rows(
         gradient: Of the mean loss over all rows, in the same shapes.
         layout: Of the encoded columns.
         rows: Behind the gradient.
+        disturbance: What private training has done to the gradient.
 
     Returns:
         Rows, labels and rest.
@@ -61,7 +70,11 @@ def peeled_rows(
     least = _LEAST_SHARE * np.abs(left[1]).max(initial=0.0)
     x, y = [], []
     while len(x) < rows:
-        found = _next_row(weights, left, layout, least)
+        # A row found in noise leaves as much noise where it is taken off.
+        noise = disturbance.deviation * rows * np.sqrt(1 + len(x))
+        found = _next_row(
+            weights, left, layout, least=least, noise=noise, disturbance=disturbance
+        )
         if found is None:
             break
         row, label, of_row = found
@@ -104,22 +117,36 @@ def row_gradient(weights: Sequence[NDArray], x: NDArray, y: float) -> Arrays:
 
 
 def _next_row(
-    weights: Sequence[NDArray], left: Arrays, layout: FeatureLayout, least: float
+    weights: Sequence[NDArray],
+    left: Arrays,
+    layout: FeatureLayout,
+    *,
+    least: float,
+    noise: float,
+    disturbance: Disturbance,
 ) -> tuple[NDArray[np.float64], float, Arrays] | None:
     """The row that explains a neuron best; None if none does."""
     kernel, bias = left[0], left[1]
-    reached = np.flatnonzero(np.abs(bias) > least)
+    size = np.abs(bias)
+    reached = np.flatnonzero(size > least)
+    errors = noise / size[reached]
+    reached, errors = reached[tells(errors)], errors[tells(errors)]
     if not reached.size:
         return None
     candidates = kernel[:, reached].T / bias[reached, np.newaxis]
-    possible = layout.is_possible(candidates, tolerance=_EXACT)
-    best, best_mismatch = None, _EXACT
-    for neuron, row in zip(
-        reached[possible], layout.projected(candidates[possible]), strict=True
+    within = SURE * errors
+    possible = layout.is_possible(candidates, tolerance=_EXACT + within[:, np.newaxis])
+    best, least_doubt = None, np.inf
+    for neuron, row, allowed in zip(
+        reached[possible],
+        layout.projected(candidates[possible]),
+        within[possible],
+        strict=True,
     ):
         for label in (0.0, 1.0):
-            of_row = row_gradient(weights, row, label)
+            of_row = disturbance.clipped(row_gradient(weights, row, label))
             mismatch = abs(of_row[1][neuron] / bias[neuron] - 1)
-            if mismatch < best_mismatch:
-                best, best_mismatch = (row, label, of_row), mismatch
+            # Twice: of the neuron itself, and of the row that it gave.
+            if mismatch < _EXACT + 2 * allowed and mismatch + allowed < least_doubt:
+                best, least_doubt = (row, label, of_row), mismatch + allowed
     return best
