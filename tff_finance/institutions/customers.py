@@ -86,7 +86,7 @@ def customer_examples(
 
 def _rng_of(customer: object, secret: bytes) -> np.random.Generator:
     digest = hashlib.blake2b(str(customer).encode(), digest_size=16, key=secret)
-    return np.random.default_rng(int.from_bytes(digest.digest()))
+    return np.random.default_rng(int.from_bytes(digest.digest(), "big"))
 
 
 @dataclasses.dataclass(frozen=True)
