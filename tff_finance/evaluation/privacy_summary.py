@@ -5,13 +5,17 @@ from typing import Any
 
 from tff_finance.records.privacy_row import ADVERSARIES, PrivacyRow
 
+HOLDS_FOR = "one method under one seed; what several release of the same rows adds up"
+
 
 def summarize_privacy(rows: Sequence[PrivacyRow]) -> dict[str, Any] | None:
     """Puts the guarantees of one method together, over institutions and seeds.
 
     A guarantee is for units of one institution. That of the largest epsilon and the
     largest delta holds for all of them, and stands first; those of each institution
-    follow. Somebody with units at several institutions is told more about.
+    follow. Somebody with units at several institutions is told more about, and so is
+    everybody by several methods, or by several seeds where these train on the same
+    rows: each guarantee is for one of them.
 
     Args:
         rows: Of one method, in any order.
@@ -40,6 +44,7 @@ def summarize_privacy(rows: Sequence[PrivacyRow]) -> dict[str, Any] | None:
         **_worst(rows),
         "accountant": ", ".join(sorted({row.accountant for row in rows})),
         "against": [adversary for adversary in ADVERSARIES if adversary in against],
+        "holds_for": HOLDS_FOR,
         "mechanism": ", ".join(sorted({row.mechanism for row in rows})),
         "institutions": {
             name: _of_institution([row for row in rows if row.institution == name])
