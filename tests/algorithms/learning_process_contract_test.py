@@ -107,7 +107,6 @@ BUILDERS = {
     ),
     "fed_avg": of_server_optimizer("sgd"),
     "fed_avgm": of_server_optimizer("momentum"),
-    # Adagrad and Yogi are of Adam's class: server_optimizers_test runs them.
     "fed_adam": of_server_optimizer("adam"),
     "fed_avg_median": of_aggregator(build_median_factory()),
     "fed_avg_trimmed_mean": of_aggregator(build_trimmed_mean_factory(0.2)),
@@ -157,6 +156,8 @@ TRAINED_AS = {
     "fed_avg_branches": "fed_avg",
 }
 WITHOUT_CASE = {
+    "fed_adagrad": "an optimizer of fed_adam's class: server_optimizers_test",
+    "fed_yogi": "the same",
     "gradient_boosting": "no learning process: trees of pooled rows",
     "fed_md": "no learning process: no weights are shared",
     "fed_avg_clipping": "TFF's quantiles count institutions without rows as well",

@@ -16,7 +16,7 @@ from tff_finance.evaluation.summary import build_summary
 from tff_finance.institutions.examples import InMemory
 from tff_finance.preprocessing.consortium import encode_consortium
 from tff_finance.records.config import CaseStudyConfig
-from tff_finance.records.method_names import DEFAULT_METHODS
+from tff_finance.records.method_names import DEFAULT_METHODS, STATEFUL_METHODS
 from tff_finance.records.run_folder import RunFolder
 from tff_finance.records.run_record import RunRecord
 from tff_finance.records.training_config import TrainingConfig
@@ -66,6 +66,30 @@ def run(**options):
     return case_study.run_case_study(config(**options), report_progress=lines.append)
 
 
+build_methods = built_methods.build_methods
+_built = {}
+
+
+def build_once(names, num_features, training, *, store, **options):
+    """To trace methods takes most of a test's time; these keep nothing."""
+    if not isinstance(store, InMemory) or set(names) & set(STATEFUL_METHODS):
+        return build_methods(names, num_features, training, store=store, **options)
+    options.pop("state_directory", None)
+    key = (names, num_features, training, *sorted(options.items(), key=str))
+    if key not in _built:
+        _built[key] = build_methods(
+            names, num_features, training, store=store, **options
+        )
+    return _built[key]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def methods_are_built_once():
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(built_methods, "build_methods", build_once)
+        yield
+
+
 @pytest.fixture(scope="module")
 def record(tff_context):
     """One run that several tests look at."""
@@ -80,8 +104,9 @@ def without_seconds(runs):
     return [dataclasses.replace(row, seconds=0.0) for row in runs]
 
 
-def test_same_config_and_seed_give_the_same_numbers(record):
+def test_same_config_and_seed_give_the_same_numbers(record, monkeypatch):
     """Also from newly built processes, and for each seed by itself."""
+    monkeypatch.setattr(built_methods, "build_methods", build_methods)
     again = run(seeds=(1,))
     for kind in ("institutions", "metrics", "curves", "histograms"):
         expected = [row for row in getattr(record, kind) if row.seed == 1]

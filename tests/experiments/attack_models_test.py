@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.experiments.quick_call import quick_call
+
 SMALL = (
     "--scenario=scarce_labels",
     "--seeds=1",
@@ -96,7 +98,9 @@ def test_a_small_run(tmp_path):
     ],
 )
 def test_flags_that_make_no_sense(arguments, message, tmp_path):
-    result = run(f"--output_dir={tmp_path}", *arguments)
+    result = quick_call(
+        "experiments.attack_models", f"--output_dir={tmp_path}", *arguments
+    )
     assert result.returncode == 2
     assert message in result.stderr
 

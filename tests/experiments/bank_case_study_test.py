@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import uuid
 import psutil
 import pytest
 
+from tests.experiments.quick_call import ROOT, quick_call
 from tff_finance.datasets.scenarios import SCENARIOS
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.records import files
@@ -20,34 +20,13 @@ from tff_finance.records.method_names import DEFAULT_METHODS
 from tff_finance.records.run_folder import RunFolder
 from tff_finance.records.run_record import RunRecord
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODULE = "experiments.bank_case_study"
-
-# Runs the binary and says on leaving whether TensorFlow came along.
-WITNESS = f"""
-import runpy, sys
-try:
-    runpy.run_module("{MODULE}", run_name="__main__", alter_sys=True)
-finally:
-    sys.stdout.write("\\ntensorflow imported: %s\\n" % ("tensorflow" in sys.modules))
-"""
 
 
 def call(*arguments):
-    """Calls the binary under the witness: exit code, standard output and error."""
-    result = subprocess.run(
-        [sys.executable, "-c", WITNESS, *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    output, _, imported = result.stdout.rpartition("\ntensorflow imported: ")
-    assert imported == "False\n", result.stderr
-    return result.returncode, output, result.stderr
+    """Calls the binary, which must spare TensorFlow: exit code, output and errors."""
+    done = quick_call(MODULE, *arguments)
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -1,31 +1,16 @@
 """The binary computes both ways, says what it assumes, and refuses in one line."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import pytest
 
+from tests.experiments.quick_call import quick_call
 from tff_finance.privacy import accounting
 from tff_finance.privacy.distributed_noise import DistributedNoise
 from tff_finance.privacy.institution_level import TreeClipping
 from tff_finance.training.cohorts import PoissonCohorts
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
 
 def calibrate(*flags):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.calibrate_privacy", *flags],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return quick_call("experiments.calibrate_privacy", *flags)
 
 
 def printed(result):

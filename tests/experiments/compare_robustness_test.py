@@ -2,13 +2,12 @@
 
 import json
 import os
-import pathlib
 import subprocess
 import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tests.experiments.quick_call import ROOT, quick_call
 
 
 def run(*arguments):
@@ -37,7 +36,9 @@ def run(*arguments):
     ],
 )
 def test_flags_that_make_no_sense_get_one_line_and_exit_code_2(tmp_path, flag, named):
-    result = run(f"--output_dir={tmp_path / 'out'}", flag)
+    result = quick_call(
+        "experiments.compare_robustness", f"--output_dir={tmp_path / 'out'}", flag
+    )
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1
     assert named in result.stderr

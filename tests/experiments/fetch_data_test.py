@@ -1,26 +1,12 @@
 """The binary says what it found, and in one line what it didn't."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tests.experiments.quick_call import quick_call
 
 
 def fetch_data(*flags):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.fetch_data", *flags],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return quick_call("experiments.fetch_data", *flags)
 
 
 def test_it_prints_files_and_sizes(public_data):

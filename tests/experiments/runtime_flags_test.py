@@ -1,12 +1,10 @@
 """Flags of the runtime make sense together, or are refused in one line."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 
-from tests.experiments.bank_case_study_test import ROOT
+from tests.experiments.quick_call import quick_call
 
 SWEEP = "experiments.sweep_heterogeneity"
 CASE_STUDY = "experiments.bank_case_study"
@@ -14,14 +12,7 @@ TWO = "--workers=localhost:8001,localhost:8002"
 
 
 def call(module, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = quick_call(module, *arguments)
     return done.returncode, done.stderr
 
 

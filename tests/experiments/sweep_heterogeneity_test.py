@@ -1,13 +1,8 @@
 """The sweep's binary refuses levels that make no sense before it does anything."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tests.experiments.quick_call import quick_call
 
 
 @pytest.mark.parametrize(
@@ -20,21 +15,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
     ],
 )
 def test_bad_levels_get_one_line_and_exit_code_2(tmp_path, levels, named):
-    result = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "experiments.sweep_heterogeneity",
-            f"--output_dir={tmp_path / 'sweep'}",
-            f"--levels={levels}",
-        ],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+    result = quick_call(
+        "experiments.sweep_heterogeneity",
+        f"--output_dir={tmp_path / 'sweep'}",
+        f"--levels={levels}",
     )
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -11,8 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.evaluation import scored_bank
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tests.experiments.quick_call import ROOT, quick_call
 
 CONTRACT = """
 name = "loans"
@@ -63,32 +61,23 @@ separator = ";"
 decimal = ","
 """
 
-# Runs a binary and says on leaving whether TensorFlow came along.
-WITNESS = """
-import runpy, sys
-module = sys.argv.pop(1)
-try:
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-finally:
-    sys.stdout.write("\\ntensorflow imported: %s\\n" % ("tensorflow" in sys.modules))
-"""
-
 
 def call(binary, *flags, quick=False):
     """Exit code, standard output and error; a quick one must spare TensorFlow."""
-    result = subprocess.run(
-        [sys.executable, "-c", WITNESS, f"experiments.{binary}", *flags],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    output, _, imported = result.stdout.rpartition("\ntensorflow imported: ")
-    assert not quick or imported == "False\n", result.stderr
-    return result.returncode, output, result.stderr
+    if quick:
+        done = quick_call(f"experiments.{binary}", *flags)
+    else:
+        done = subprocess.run(
+            [sys.executable, "-m", f"experiments.{binary}", *flags],
+            cwd=ROOT,
+            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -1,45 +1,31 @@
 """The search's binary: quick refusals, and one small search that goes on."""
 
-import os
-import pathlib
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-WITNESS = """
-import runpy, sys
-{before}
-try:
-    runpy.run_module("experiments.{module}", run_name="__main__", alter_sys=True)
-finally:
-    sys.stdout.write("\\ntensorflow imported: %s\\n" % ("tensorflow" in sys.modules))
-"""
+from tests.experiments.quick_call import ROOT, quick_call
+
 RATE = "--search=client_learning_rate=0.01:1:log"
 
 
 def call(*arguments, before="", module="tune", imported=False):
-    """Calls the binary under a witness: exit code, standard output and error."""
-    result = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            WITNESS.format(before=before, module=module),
-            *arguments,
-        ],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    output, _, found = result.stdout.rpartition("\ntensorflow imported: ")
-    assert found == f"{imported}\n", result.stderr
-    return result.returncode, output, result.stderr
+    """Exit code, output and errors; unless it may be, TensorFlow isn't imported."""
+    if not imported:
+        done = quick_call(f"experiments.{module}", *arguments, before=before)
+    else:
+        done = subprocess.run(
+            [sys.executable, "-m", f"experiments.{module}", *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_help_names_the_flags_of_all_parts():

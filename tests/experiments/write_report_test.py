@@ -1,15 +1,13 @@
 """The binaries of the report: quick, without TensorFlow, clear when refused."""
 
-import os
 import pathlib
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
 
 from experiments import study_files
 from tests.evaluation.hand_made import SEEDS
+from tests.experiments.quick_call import quick_call
 from tests.report.sample import sample_record, sweep_lines
 from tff_finance.records import files
 from tff_finance.report import styles
@@ -17,32 +15,10 @@ from tff_finance.report.catalogue import Words
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# Runs a binary and says on leaving whether TensorFlow came along.
-WITNESS = """
-import runpy, sys
-try:
-    runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
-finally:
-    names = ("tensorflow", "tensorflow_federated", "keras")
-    heavy = [name for name in names if name in sys.modules]
-    print("heavy:", heavy)
-"""
-
 
 def call(*arguments, module="experiments.write_report"):
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    result = subprocess.run(
-        [sys.executable, "-c", WITNESS, module, *map(str, arguments)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": path},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert "heavy: []" in result.stdout, result.stderr
-    return result.returncode, result.stderr
+    done = quick_call(module, *arguments)
+    return done.returncode, done.stderr
 
 
 @pytest.fixture(scope="module")
