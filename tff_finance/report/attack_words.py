@@ -59,7 +59,7 @@ def place(result: Result, by: Sequence[str], words: Words) -> str:
 
 def protection(result: Result, words: Words) -> str:
     """What protects, with its epsilon; what knowing nothing gives is named so."""
-    name = result["protection"]
+    name = str(result["protection"])
     if result["metric"] == "features_without_information":
         return words.say("no information")
     if result["epsilon"] is None:
