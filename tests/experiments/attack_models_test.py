@@ -53,8 +53,9 @@ def test_a_small_run(tmp_path):
         and one["target"] == "gradient"
     ]
     by_protection = {one["protection"]: one["mean"] for one in inverted}
-    assert set(by_protection) == {"none", "record_dp"}
+    assert set(by_protection) == {"none", "little_noise", "record_dp"}
     assert by_protection["none"] >= 0.95 > by_protection["record_dp"]
+    assert by_protection["little_noise"] > 0.8
     found = {
         (one["target"], one["model"], one["method"]) for one in attacks["membership"]
     }

@@ -71,6 +71,8 @@ class InversionConfig:
         most_matched_rows: No matching where more rows are behind an update.
         local_epochs: Of the update of FedAvg.
         tolerance: In standard deviations, within which a number counts as recovered.
+        control_noise_multiplier: Of training whose noise protects nobody: attacks must
+            come through it, or nothing follows from those that privacy stops.
     """
 
     batch_sizes: tuple[int, ...] = (1, 4, 8, 32)
@@ -82,6 +84,7 @@ class InversionConfig:
     most_matched_rows: int = 32
     local_epochs: int = 2
     tolerance: float = 0.1
+    control_noise_multiplier: float = 1e-4
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
@@ -95,6 +98,7 @@ class InversionConfig:
             checks.check_at_least(name, getattr(self, name), 1)
         checks.check_at_least("most_matched_rows", self.most_matched_rows, 0)
         checks.check_positive("tolerance", self.tolerance)
+        checks.check_positive("control_noise_multiplier", self.control_noise_multiplier)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

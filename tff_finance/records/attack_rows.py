@@ -6,7 +6,14 @@ import math
 from tff_finance import checks
 
 ATTACKS = ("membership", "inversion", "canary")
-PROTECTIONS = ("none", "record_dp", "secure_sum", "missing_noise", "missing_sampling")
+PROTECTIONS = (
+    "none",
+    "record_dp",
+    "little_noise",
+    "secure_sum",
+    "missing_noise",
+    "missing_sampling",
+)
 BROKEN = ("missing_noise", "missing_sampling")
 
 
@@ -20,8 +27,9 @@ class AttackRow:
         method: How it attacks, such as "lira" or "first_layer".
         target: What it attacks: "standard" or "overfitted" training, a "gradient" or
             an update of "local_epochs".
-        protection: From `PROTECTIONS`; those of `BROKEN` claim an epsilon that they
-            don't keep, which an attack must find out.
+        protection: From `PROTECTIONS`; "little_noise" claims an epsilon that protects
+            nobody, so that attacks must come through its clipping and noise; those of
+            `BROKEN` claim one that they don't keep, which an attack must find out.
         epsilon: That is claimed; None for no claim.
         model: "global", or "alone" for each institution's own.
         institution: Whose rows; empty for all.

@@ -13,6 +13,7 @@ from tff_finance.report.catalogue import Words
 from tff_finance.report.content import Study
 
 _PREPARED = "prepared_model"
+_PRIVATE = ("little_noise", "record_dp")
 # What makes two results those of the same attack.
 _ATTACK = ("method", "hidden_units", "batch_size")
 
@@ -62,7 +63,7 @@ def _of_server(
         if cell["features_gained"]["batch_size"] == rows
         and (cell["features_gained"]["method"] == _PREPARED) == active
     ]
-    private = [cell for cell in of_server if _protection(cell) == "record_dp"]
+    private = [cell for cell in of_server if _protection(cell) in _PRIVATE]
     compared = {_attack(cell) for cell in private}
     unprotected = [
         cell

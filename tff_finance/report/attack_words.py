@@ -21,6 +21,16 @@ _TARGETS = {
     "gradient": mark("gradient"),
     "local_epochs": mark("delta of local epochs"),
 }
+_UNPROMISED = {
+    "none": mark("no protection"),
+    "secure_sum": mark("secure aggregation"),
+}
+_PROMISED = {
+    "record_dp": mark("record-level privacy, epsilon %(epsilon)s"),
+    "little_noise": mark("hardly any noise, epsilon %(epsilon)s"),
+    "missing_noise": mark("noise left out, epsilon %(epsilon)s claimed"),
+    "missing_sampling": mark("sampling left out, epsilon %(epsilon)s claimed"),
+}
 _UNITS = {"record": mark("one row of a bank")}
 _RELATIONS = {"add_or_remove_one": mark("whether it is there (add or remove one)")}
 _ACCOUNTANTS = {"pld": mark("privacy loss distributions"), "rdp": mark("Rényi")}
@@ -49,19 +59,12 @@ def place(result: Result, by: Sequence[str], words: Words) -> str:
 
 def protection(result: Result, words: Words) -> str:
     """What protects, with its epsilon; what knowing nothing gives is named so."""
-    say = words.say
+    name = str(result["protection"])
     if result["metric"] == "features_without_information":
-        return say("no information")
-    if result["protection"] == "none":
-        return say("no protection")
-    if result["protection"] == "secure_sum":
-        return say("secure aggregation")
-    epsilon = f"{result['epsilon']:g}"
-    if result["protection"] == "missing_noise":
-        return say("noise left out, epsilon %(epsilon)s claimed", epsilon=epsilon)
-    if result["protection"] == "missing_sampling":
-        return say("sampling left out, epsilon %(epsilon)s claimed", epsilon=epsilon)
-    return say("record-level privacy, epsilon %(epsilon)s", epsilon=epsilon)
+        return words.say("no information")
+    if result["epsilon"] is None:
+        return words.say(_UNPROMISED.get(name, name))
+    return words.say(_PROMISED[name], epsilon=f"{result['epsilon']:g}")
 
 
 def claims(results: Sequence[Result], words: Words) -> list[str]:

@@ -76,7 +76,9 @@ def attacks_section(study: Study, words: Words) -> Section | None:
                 "and the most frequent categories, random categories, random rows. How "
                 "much more comes back is compared update by update. Updates are those "
                 "of the first round; their model is the trained one, or one that an "
-                "active server has prepared and sends instead."
+                "active server has prepared and sends instead. Hardly any noise "
+                "protects nobody: an attack that doesn't come through it shows nothing "
+                "of privacy."
             ),
             say(
                 "A canary bound holds with 99.9 % confidence. Where it exceeds the "

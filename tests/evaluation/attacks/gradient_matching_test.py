@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.attacks.tables import LAYOUT, gradient, perceptron, table
+from tff_finance.evaluation.attacks.disturbance import Disturbance
 from tff_finance.evaluation.attacks.gradient_matching import (
     Matching,
     Observation,
@@ -11,6 +12,7 @@ from tff_finance.evaluation.attacks.gradient_matching import (
     simulated_update,
 )
 from tff_finance.evaluation.attacks.labels import recovered_labels
+from tff_finance.evaluation.attacks.peeling import row_gradient
 from tff_finance.evaluation.attacks.recovery import Judge
 
 
@@ -36,6 +38,31 @@ def test_simulated_update_is_that_of_training(batches):
     expected = trained(weights, x, y, batches, 0.5)
     for one, other in zip(made, expected, strict=True):
         np.testing.assert_allclose(one[0], other, atol=1e-5)
+
+
+@pytest.mark.parametrize("l2_clip_norm", [0.3, 100.0])
+def test_simulated_rows_are_clipped_as_private_training_does(l2_clip_norm):
+    import tensorflow as tf
+
+    x, y = table(6)
+    rng = np.random.default_rng(0)
+    shapes = ((8, 6), (6,), (6, 5), (5,), (5, 1), (1,))
+    weights = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    made = simulated_update(
+        weights,
+        tf.constant(x[np.newaxis]),
+        tf.constant(y[np.newaxis]),
+        batches=((0, 6),),
+        learning_rate=0.5,
+        l2_clip_norm=l2_clip_norm,
+    )
+    known = Disturbance(l2_clip_norm=l2_clip_norm)
+    single = [
+        known.clipped(row_gradient(weights, row, label))
+        for row, label in zip(x, y, strict=True)
+    ]
+    for one, parts in zip(made, zip(*single, strict=True), strict=True):
+        np.testing.assert_allclose(one[0], np.mean(parts, axis=0), atol=1e-5)
 
 
 @pytest.mark.parametrize("positives", [0, 1, 3, 4])

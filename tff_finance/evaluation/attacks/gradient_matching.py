@@ -43,12 +43,14 @@ class Observation:
         batches: First and last + 1 row of each local step, in the attacker's order;
             an epoch goes over all rows, none or some may come back in the next.
         learning_rate: Of the local steps.
+        l2_clip_norm: Of each row's gradient; None for none.
     """
 
     weights: Sequence[NDArray]
     update: Sequence[NDArray]
     batches: tuple[tuple[int, int], ...]
     learning_rate: float = 1.0
+    l2_clip_norm: float | None = None
 
     def __post_init__(self) -> None:
         """Refuses what can't belong together."""
@@ -115,6 +117,7 @@ def matched_rows(
         matching.step_size,
         starts=matching.starts,
         shapes=tuple(w.shape for w in observation.weights),
+        l2_clip_norm=observation.l2_clip_norm,
     )
     free, misfit = search(
         tf.constant(generator.normal(size=shape), tf.float32),
@@ -133,6 +136,7 @@ def simulated_update(
     *,
     batches: Sequence[tuple[int, int]],
     learning_rate: float,
+    l2_clip_norm: float | None = None,
 ) -> Tensors:
     """The update that rows would cause, differentiable by the rows.
 
@@ -145,6 +149,7 @@ def simulated_update(
         y: Labels, float32[starts, rows].
         batches: As in `Observation`.
         learning_rate: The same.
+        l2_clip_norm: The same.
 
     Returns:
         As `Observation.update`, each float32[starts, ...].
@@ -156,7 +161,9 @@ def simulated_update(
     ]
     total = [tf.zeros_like(w) for w in current]
     for first, last in batches:
-        gradient = _mean_gradient(current, x[:, first:last], y[:, first:last])
+        gradient = _mean_gradient(
+            current, x[:, first:last], y[:, first:last], l2_clip_norm
+        )
         total = [t + g for t, g in zip(total, gradient, strict=True)]
         current = [
             w - learning_rate * g for w, g in zip(current, gradient, strict=True)
@@ -164,23 +171,35 @@ def simulated_update(
     return total
 
 
-def _mean_gradient(weights: Tensors, x: tf.Tensor, y: tf.Tensor) -> Tensors:
-    """Gradient of the mean cross-entropy, for all starts at once."""
+def _mean_gradient(
+    weights: Tensors, x: tf.Tensor, y: tf.Tensor, l2_clip_norm: float | None
+) -> Tensors:
+    """Gradient of the mean cross-entropy, rows clipped, for all starts at once."""
     kernels, biases = weights[::2], weights[1::2]
     inputs, linear = [x], []
     for kernel, bias in zip(kernels, biases, strict=True):
         linear.append(inputs[-1] @ kernel + bias[:, tf.newaxis])
         inputs.append(tf.nn.relu(linear[-1]))
-    rows = tf.cast(tf.shape(x)[1], tf.float32)
-    derivative = (tf.sigmoid(linear[-1]) - y[..., tf.newaxis]) / rows
+    derivatives = [tf.sigmoid(linear[-1]) - y[..., tf.newaxis]]
+    for layer in reversed(range(1, len(kernels))):
+        active = tf.cast(linear[layer - 1] > 0, tf.float32)
+        back = tf.matmul(derivatives[0], kernels[layer], transpose_b=True)
+        derivatives = [back * active, *derivatives]
+    scale = 1 / tf.cast(tf.shape(x)[1], tf.float32)
+    if l2_clip_norm is not None:
+        squares = [
+            tf.reduce_sum(d**2, axis=-1, keepdims=True)
+            * (1 + tf.reduce_sum(a**2, axis=-1, keepdims=True))
+            for d, a in zip(derivatives, inputs[:-1], strict=True)
+        ]
+        # 1e-12: the root has no derivative at 0.
+        norms = tf.sqrt(tf.add_n(squares) + 1e-12)
+        scale /= tf.maximum(norms / l2_clip_norm, 1)
     gradient: Tensors = []
-    for layer in reversed(range(len(kernels))):
-        of_kernel = tf.matmul(inputs[layer], derivative, transpose_a=True)
-        gradient = [of_kernel, tf.reduce_sum(derivative, axis=1), *gradient]
-        if layer:
-            active = tf.cast(linear[layer - 1] > 0, tf.float32)
-            back = tf.matmul(derivative, kernels[layer], transpose_b=True)
-            derivative = back * active
+    for layer, derivative in enumerate(derivatives):
+        scaled = derivative * scale
+        of_kernel = tf.matmul(inputs[layer], scaled, transpose_a=True)
+        gradient += [of_kernel, tf.reduce_sum(scaled, axis=1)]
     return gradient
 
 
@@ -194,6 +213,7 @@ def _build_search(
     *,
     starts: int,
     shapes: tuple[tuple[int, ...], ...],
+    l2_clip_norm: float | None,
 ) -> tf.types.experimental.ConcreteFunction:
     """Builds the optimiser: from free numbers to better ones and their misfit."""
 
@@ -208,6 +228,7 @@ def _build_search(
                 labels,
                 batches=batches,
                 learning_rate=learning_rate,
+                l2_clip_norm=l2_clip_norm,
             )
             return _misfits(made, target)
 

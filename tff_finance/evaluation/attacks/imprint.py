@@ -122,7 +122,6 @@ def rows_from_differences(
             nearest[number],
             int(between[number]),
             float(biases[between[number]]),
-            tolerance=tolerances[number],
             error=errors[number],
             disturbance=disturbance,
         )
@@ -140,7 +139,6 @@ def _explains(
     neuron: int,
     moved: float,
     *,
-    tolerance: float,
     error: float,
     disturbance: Disturbance,
 ) -> bool:
@@ -149,10 +147,12 @@ def _explains(
     linear = row @ np.asarray(weights[0], np.float64) + weights[1]
     if linear[neuron] <= -reach or np.any(linear[neuron + 1 : neuron + 2] > reach):
         return False
+    # Twice: of the neuron itself, and of the row that it gave.
+    tolerance = 10 * _EXACT + 2 * SURE * error
     for label in (0.0, 1.0):
         derivatives = disturbance.clipped(row_gradient(weights, row, label))[1]
         # The same at all neurons that a row reaches.
         expected = derivatives[np.argmax(np.abs(derivatives))]
-        if np.isclose(expected, moved, rtol=2 * tolerance, atol=0):
+        if np.isclose(expected, moved, rtol=tolerance, atol=0):
             return True
     return False

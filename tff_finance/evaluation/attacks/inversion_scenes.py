@@ -1,16 +1,25 @@
 """The updates that gradient inversion attacks: single ones, sums, private ones."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tff_finance.evaluation.attacks.attacked_data import AttackedData, Protection
+from tff_finance.evaluation.attacks.attacked_data import (
+    ACCOUNTANT,
+    NEIGHBOURING,
+    AttackedData,
+    Protection,
+)
 from tff_finance.evaluation.attacks.disturbance import UNDISTURBED, Disturbance
 from tff_finance.evaluation.attacks.membership_study import record_privacy
 from tff_finance.evaluation.attacks.observed_updates import ObservedUpdates, Update
 from tff_finance.evaluation.attacks.targets import RecordPrivacy
+from tff_finance.privacy import accounting
+from tff_finance.privacy.guarantee import default_delta
+from tff_finance.privacy.mechanisms import PoissonSampledGaussian
 from tff_finance.records.attack_config import AttackConfig
 
 _SECOND_LAYER = 16
@@ -86,8 +95,32 @@ def scenes(data: AttackedData, config: AttackConfig) -> Iterator[Scene]:
             ]
             for protection in (Protection(), *protections):
                 yield _local_epochs(updates, weights, rows, config, protection)
-            for protection in protections:
+            control = _control(config)
+            for protection in (control, *protections):
                 yield _private_gradient(updates, weights, rows, config, protection)
+
+
+def _control(config: AttackConfig) -> Protection:
+    """What is claimed of noise that protects nobody, to one digit from above."""
+    standard, inversion = config.standard, config.inversion
+    spent = max(
+        accounting.epsilon(
+            [
+                PoissonSampledGaussian.of_training(
+                    noise_multiplier=inversion.control_noise_multiplier,
+                    population=standard.rows,
+                    batch_size=rows,
+                    rounds=standard.rounds,
+                )
+            ],
+            neighbouring=NEIGHBOURING,
+            delta=default_delta(standard.rows),
+            accountant=ACCOUNTANT,
+        ).value
+        for rows in inversion.batch_sizes
+    )
+    digit = 10.0 ** math.floor(math.log10(spent))
+    return Protection(name="little_noise", epsilon=math.ceil(spent / digit) * digit)
 
 
 def _private_gradient(
@@ -98,13 +131,19 @@ def _private_gradient(
     protection: Protection,
 ) -> Scene:
     """One step of DP-SGD, of the standard training."""
-    privacy = record_privacy(
-        protection,
-        population=config.standard.rows,
-        batch_size=rows,
-        rounds=config.standard.rounds,
-        l2_clip_norm=config.l2_clip_norm,
-    )
+    if protection.name == "little_noise":
+        privacy = RecordPrivacy(
+            l2_clip_norm=config.l2_clip_norm,
+            noise_multiplier=config.inversion.control_noise_multiplier,
+        )
+    else:
+        privacy = record_privacy(
+            protection,
+            population=config.standard.rows,
+            batch_size=rows,
+            rounds=config.standard.rounds,
+            l2_clip_norm=config.l2_clip_norm,
+        )
     assert privacy
     return Scene(
         target="gradient",

@@ -163,6 +163,7 @@ def _honest_servers_rows(
             update=rest,
             batches=batches,
             learning_rate=scene.learning_rate,
+            l2_clip_norm=scene.disturbance.l2_clip_norm,
         )
         others = matched_rows(observation, layout, matching)
     return np.concatenate([found, others])
