@@ -14,8 +14,11 @@ from tff_finance.records.institution_privacy_config import SecureAggregationConf
 from tff_finance.runtime import in_process
 
 
-@pytest.mark.parametrize("weighting", ["examples", "uniform"])
-def test_scores_are_those_of_plain_sums(weighting, caplog):
+# There is room for as many rows as there are; of uniform weights each is 1.
+@pytest.mark.parametrize(
+    ("weighting", "largest_weight"), [("examples", 40), ("uniform", 1)]
+)
+def test_scores_are_those_of_plain_sums(weighting, largest_weight, caplog):
     institutions = [institution("bank_a", 40, 10, 1), institution("bank_b", 25, 7, 2)]
     x = np.random.default_rng(0).normal(size=(50, FEATURES)).astype(np.float32)
     with in_process.execution_context():
@@ -24,7 +27,13 @@ def test_scores_are_those_of_plain_sums(weighting, caplog):
             for method in build_methods(
                 ("fed_avg", "fed_avg_secure"),
                 FEATURES,
-                dataclasses.replace(TRAINING, weighting=weighting),
+                dataclasses.replace(
+                    TRAINING,
+                    weighting=weighting,
+                    secure_aggregation=SecureAggregationConfig(
+                        largest_weight=largest_weight
+                    ),
+                ),
                 store=InMemory(),
             )
         )
@@ -38,7 +47,7 @@ def test_scores_are_those_of_plain_sums(weighting, caplog):
 
 
 def test_more_rows_than_sums_have_room_for_are_refused_before_training():
-    """Outside of any context: nothing was computed. Uniform weights are all 1."""
+    """Outside of any context: nothing is computed."""
     institutions = [institution("bank_a", 40, 10, 1), institution("bank_b", 25, 7, 2)]
     bounded = dataclasses.replace(
         TRAINING,
@@ -47,11 +56,3 @@ def test_more_rows_than_sums_have_room_for_are_refused_before_training():
     (method,) = build_methods(("fed_avg_secure",), FEATURES, bounded, store=InMemory())
     with pytest.raises(checks.RunFailedError, match=r"least 40, .* 'bank_a', got 39"):
         method.fit(institutions, seed=6)
-    (uniform,) = build_methods(
-        ("fed_avg_secure",),
-        FEATURES,
-        dataclasses.replace(bounded, weighting="uniform", rounds=1),
-        store=InMemory(),
-    )
-    with in_process.execution_context():
-        assert uniform.fit(institutions, seed=6).runs[0].rounds == 1
