@@ -69,6 +69,7 @@ def test_every_level_is_trained_under_every_seed(ran):
             assert list(level["to_without"]) == ["accuracy", "auc", "log_loss"]
         assert levels["without"]["privacy"] is levels["fed_avg"]["privacy"] is None
         assert levels["without"]["to_without"] is None
+        assert levels["fed_avg"]["to_fed_avg"] is None
         for level in levels.values():
             assert list(level["own"]) == BANKS
             assert list(level["membership"]) == ["", *BANKS]
@@ -82,13 +83,15 @@ def test_every_level_is_trained_under_every_seed(ran):
 def test_a_difference_is_one_of_values_on_the_same_rows(ran):
     _, (seed, _), _ = ran
     levels = seed["levels"]
-    for metric in ("accuracy", "auc"):
-        expected = (
-            levels["epsilon_8"]["pooled"][metric]["value"]
-            - levels["without"]["pooled"][metric]["value"]
-        )
-        found = levels["epsilon_8"]["to_without"][metric]["value"]
-        assert found == pytest.approx(expected)
+    private = levels["epsilon_8"]
+    for reference in ("without", "fed_avg"):
+        for metric in ("accuracy", "auc", "log_loss"):
+            expected = (
+                private["pooled"][metric]["value"]
+                - levels[reference]["pooled"][metric]["value"]
+            )
+            found = private[f"to_{reference}"][metric]["value"]
+            assert found == pytest.approx(expected)
 
 
 def test_what_is_done_is_not_done_again(ran, monkeypatch):

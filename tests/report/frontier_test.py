@@ -36,6 +36,8 @@ def level(epsilon, auc, attack, difference=None, half=0.004):
         "membership": membership,
         "to_without": difference
         and {"auc": cell(difference, half), "accuracy": cell(difference, half)},
+        "to_fed_avg": difference
+        and {name: cell(difference - 0.005, half) for name in ("auc", "accuracy")},
     }
 
 
@@ -72,6 +74,8 @@ def test_a_sentence_for_each_epsilon_and_one_without():
     assert "At epsilon 1 per record (delta 1e-05 at most, add or remove one" in one
     assert "0.040 below the same training without privacy" in one
     assert "-0.044 to -0.036)" in one
+    assert "0.045 below FedAvg with early stopping" in one
+    assert "-0.049 to -0.041)" in one
     assert "which includes 0" not in four
     assert "not shown to beat chance (membership AUC 0.502 (0.498 to 0.506)" in four
     assert "which includes 0)" in eight

@@ -22,9 +22,10 @@ def summarize_frontier(
             stands in `values`.
 
     Returns:
-        By level `epsilon` (None without privacy), `pooled` and `to_without` by metric,
-        `own` and `membership` by bank and metric (membership of all banks' rows
-        under ""), `privacy` of each seed's worst. Cells have `mean`, `ci95`, `values`.
+        By level `epsilon` (None without privacy); `pooled` by metric, and `to_without`
+        and `to_fed_avg`, null for these levels themselves; `own` and `membership` by
+        bank and metric (membership of all banks' rows under ""); `privacy` of each
+        seed's worst. Cells have `mean`, `ci95`, `values`.
     """
     levels = list(seeds[0]["levels"])
     return {
@@ -54,8 +55,10 @@ def _level(results: Sequence[Mapping[str, Any]], *, redrawn: bool) -> dict[str, 
         "privacy": max(privacy, key=lambda p: p["epsilon"]) if privacy[0] else None,
         "rounds": [result["rounds"] for result in results],
         "pooled": metrics([result["pooled"] for result in results]),
-        "to_without": first["to_without"]
-        and metrics([result["to_without"] for result in results]),
+        **{
+            part: first[part] and metrics([result[part] for result in results])
+            for part in ("to_without", "to_fed_avg")
+        },
         "own": by_bank("own"),
         "membership": by_bank("membership"),
     }

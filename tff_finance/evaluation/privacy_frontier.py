@@ -247,10 +247,15 @@ def _judge(
     seed: int,
     resamples: int,
 ) -> dict[str, dict[str, Any]]:
-    """Values of each level, and differences to the same training without privacy."""
+    """Values of each level, and differences to the two without privacy."""
     truth = np.concatenate([rows["y"] for rows in consortium.test.values()])
     alone = [Comparison(level, None) for level in scores]
-    to_without = [Comparison(level, WITHOUT) for level in scores if level != WITHOUT]
+    differences = [
+        Comparison(level, reference)
+        for level in scores
+        for reference in (WITHOUT, FED_AVG)
+        if level != reference
+    ]
 
     def compare(
         labels: np.ndarray,
@@ -271,7 +276,7 @@ def _judge(
         }
 
     pooled = compare(
-        truth, {n: s.pooled()[:, 0] for n, s in scores.items()}, alone + to_without
+        truth, {n: s.pooled()[:, 0] for n, s in scores.items()}, alone + differences
     )
     own = {
         name: compare(rows["y"], {n: s.own(name) for n, s in scores.items()}, alone)
@@ -282,6 +287,7 @@ def _judge(
             "pooled": pooled[Comparison(level, None)],
             "own": {name: own[name][Comparison(level, None)] for name in own},
             "to_without": pooled.get(Comparison(level, WITHOUT)),
+            "to_fed_avg": pooled.get(Comparison(level, FED_AVG)),
         }
         for level in scores
     }

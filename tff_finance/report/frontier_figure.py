@@ -47,9 +47,7 @@ def _draw(frontier: Mapping[str, Any], words: Words) -> matplotlib.figure.Figure
     _interval_line(everybody, [lv["pooled"]["auc"] for lv in shown.values()], 1)
     reference = levels["fed_avg"]["pooled"]["auc"]["mean"]
     everybody.axhline(reference, color=styles.INK, linewidth=1, linestyle=":")
-    everybody.set_title(
-        "AUC, all banks' test rows (dotted: FedAvg, early stopping)", loc="left"
-    )
+    everybody.set_title("AUC, all test rows (dotted: early stopping)", loc="left")
     for number, bank in enumerate(frontier["institutions"][:_MOST_BANKS_APART]):
         cells = [level["own"][bank]["auc"] for level in shown.values()]
         _interval_line(by_bank, cells, number, label=bank, shift=0.06 * number)

@@ -75,7 +75,9 @@ def _at(level: Mapping[str, Any], metric: str) -> str:
         f"most, {privacy['neighbouring'].replace('_', ' ')}, accountant "
         f"{privacy['accountant']}, protected from the server, the other banks and "
         f"whoever gets the model) the joint model's {_NAMES[metric]} on all banks' "
-        f"test rows is {_value(level['pooled'][metric])}, {_cost(level, metric)}; "
+        f"test rows is {_value(level['pooled'][metric])}, "
+        f"{_cost(level['to_without'][metric], 'the same training without privacy')}, "
+        f"{_cost(level['to_fed_avg'][metric], 'FedAvg with early stopping')}; "
         f"{_attack(level['membership'][_EVERYBODY])}."
     )
 
@@ -89,15 +91,14 @@ def _without(level: Mapping[str, Any], fed_avg: Mapping[str, Any], metric: str) 
     )
 
 
-def _cost(level: Mapping[str, Any], metric: str) -> str:
-    difference = level["to_without"][metric]
+def _cost(difference: Mapping[str, Any], reference: str) -> str:
     mean, limits = difference["mean"], difference.get("ci95")
     if mean is None:
-        return "a cost that can't be told"
+        return f"at a difference to {reference} that can't be told"
     word = "below" if mean < 0 else "above"
-    told = f"{abs(mean):.3f} {word} the same training without privacy"
+    told = f"{abs(mean):.3f} {word} {reference}"
     if abs(mean) < _SMALLEST_TOLD:
-        told = "to three decimals that of the same training without privacy"
+        told = f"to three decimals that of {reference}"
     if not limits:
         return f"{told} (no interval)"
     low, high = limits
