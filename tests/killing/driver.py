@@ -2,11 +2,13 @@
 
     python driver.py JOB.py FOLDER SEED KILLS
 
-JOB.py has `main(folder, started)`, which calls `started()` when its work begins.
+JOB.py has `main(folder, started)`, which calls `started()` when its work begins. One
+whose work has parts calls it for each, and has `moments(rng)`, which says for each kill
+how many parts have begun in the process, and how many seconds later it comes.
 TensorFlow is imported once, before the forks, so that the kills hit the job's work
 and not its imports. The first child runs in FOLDER/whole and isn't killed; then
-children run in FOLDER/killed, each killed a random part of the first one's working
-time after it started, and a last one that isn't.
+children run in FOLDER/killed, each killed at such a moment, or a random part of the
+first one's working time after it started, and a last one that isn't.
 """
 
 import importlib.util
@@ -19,7 +21,7 @@ import time
 import traceback
 
 
-def run(main, folder, *, kill_after=None):
+def run(main, folder, *, starts=1, kill_after=None):
     """Runs a child; its working time, or None if it was killed."""
     started, child_end = os.pipe()
     pid = os.fork()
@@ -34,7 +36,8 @@ def run(main, folder, *, kill_after=None):
             sys.stdout.flush()
             os._exit(code)
     os.close(child_end)
-    os.read(started, 1)
+    for _ in range(starts):
+        os.read(started, 1)
     os.close(started)
     start = time.monotonic()
     if kill_after is not None:
@@ -55,10 +58,15 @@ def main(job, folder, seed, kills):
     rng = random.Random(seed)
     folder = pathlib.Path(folder)
     seconds = run(module.main, folder / "whole")
-    for _ in range(kills):
-        kill_after = rng.uniform(0, 0.7) * seconds
-        killed = run(module.main, folder / "killed", kill_after=kill_after) is None
-        sys.stdout.write(f"after {kill_after:.2f} s: {killed=}\n")
+    moments = [(1, rng.uniform(0, 0.7) * seconds) for _ in range(kills)]
+    if hasattr(module, "moments"):
+        moments = module.moments(rng)
+    for starts, kill_after in moments:
+        ended = run(
+            module.main, folder / "killed", starts=starts, kill_after=kill_after
+        )
+        killed = ended is None
+        sys.stdout.write(f"{kill_after:.2f} s after start {starts}: {killed=}\n")
         sys.stdout.flush()
     run(module.main, folder / "killed")
 

@@ -14,8 +14,17 @@ for module in ("evaluation.case_study", "report.console", "runtime.choice"):
     importlib.import_module(f"tff_finance.{module}")
 
 
+def moments(rng):
+    """One kill in each method, after its first round and well before its last."""
+    of_first, of_both = ROUNDS["fed_avg_dp_sgd"], sum(ROUNDS.values())
+    first = rng.randrange(2, of_first - 3)
+    second = rng.randrange(of_first + 2, of_both - 3)
+    # A round that is lost is one of those that are planned.
+    return [(first, rng.uniform(0, 0.05)), (second - first, rng.uniform(0, 0.05))]
+
+
 def main(folder, started):
-    """Work has begun with the first round: what goes before it spends nothing."""
+    """Each round is a part of the work: what goes before the first spends nothing."""
 
     def witnessed(process, client_data, *, label, **options):
         rounds = rounds_of(client_data)
@@ -37,7 +46,7 @@ def main(folder, started):
         "--scenario=scarce_labels",
         "--seeds=1",
         f"--methods={','.join(ROUNDS)}",
-        "--hidden_units=2",
+        "--hidden_units=",
         f"--dp_rounds={ROUNDS['fed_avg_dp_sgd']}",
         "--dp_batch_size=50",
         # To calibrate it takes seconds. One more round would exceed the budget.
