@@ -114,6 +114,8 @@ class CanaryConfig:
         sampled_batch_size: Expected rows of a sampled step, fewer than all.
         broken_epsilon: Claimed of training whose noise is left out, and of training
             whose sampling is.
+        learning_rate: So small that the canary's gradient stays as long as it is
+            clipped to, in all steps; privacy doesn't depend on it.
     """
 
     runs: int = 1000
@@ -122,6 +124,7 @@ class CanaryConfig:
     epsilons: tuple[float, ...] = (2.0, 1.0)
     sampled_batch_size: int = 8
     broken_epsilon: float = 1.0
+    learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
         """Refuses settings that make no sense."""
@@ -134,6 +137,7 @@ class CanaryConfig:
             "sampled_batch_size", self.sampled_batch_size, 1, self.rows - 1
         )
         checks.check_positive("broken_epsilon", self.broken_epsilon)
+        checks.check_positive("canary.learning_rate", self.learning_rate)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

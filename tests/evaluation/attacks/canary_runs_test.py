@@ -8,6 +8,7 @@ from tff_finance.client_work.private_gradient import build_private_gradient
 from tff_finance.evaluation.attacks.canaries import epsilon_bound
 from tff_finance.evaluation.attacks.canary_runs import (
     SCORES,
+    canary_label,
     canary_row,
     canary_scores,
 )
@@ -94,6 +95,43 @@ def test_missing_sampling_is_found_out():
     # As many steps, each of all rows, with noise for one in sixteen.
     runs = scores_of(calibrated_noise(batch_size=2), epochs=STEPS * ROWS // 2)
     assert epsilon_bound(*runs["gradient"], delta=DELTA).value > CLAIM
+
+
+def test_the_canarys_label_surprises_the_model():
+    row = canary_row(np.random.default_rng(0).normal(size=(100, 30)))
+    labels = set()
+    for seed in range(6):
+        keras_model = build_mlp(30, hidden_units=(32, 16), seed=seed)
+        label = canary_label(keras_model, row)
+        logit = float(np.ravel(keras_model(row[np.newaxis]))[0])
+        assert np.logaddexp(0, logit) - label * logit >= np.log(2)
+        labels.add(label)
+    assert labels == {0.0, 1.0}
+
+
+def test_a_wide_model_is_audited_as_well():
+    build_wide = lambda: build_mlp(30, hidden_units=(32, 16), seed=1)  # noqa: E731
+    model = keras_models.functional_model(build_wide)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(ROWS - 1, 30)).astype(np.float32)
+    row = canary_row(x)
+    runs = canary_scores(
+        model,
+        build_private_gradient(
+            model,
+            l2_clip_norm=1.0,
+            noise_multiplier=calibrated_noise(batch_size=2),
+            keras_model=build_wide(),
+        ),
+        (x, rng.integers(2, size=ROWS - 1)),
+        (row, canary_label(build_wide(), row)),
+        batches=PoissonBatches(epochs=STEPS * ROWS // 2, batch_size=ROWS),
+        learning_rate=1e-3,
+        runs=RUNS,
+    )
+    # All rows in all steps, with noise for one in sixteen: by both scores.
+    for scores in runs.values():
+        assert epsilon_bound(*scores, delta=DELTA).value > CLAIM
 
 
 def test_the_canary_stands_out():

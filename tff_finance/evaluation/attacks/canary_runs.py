@@ -45,6 +45,23 @@ def canary_row(x: NDArray, *, size: float = 10.0) -> NDArray[np.float32]:
     return (x.mean(axis=0) + size * signs * (x.std(axis=0) + 1)).astype(np.float32)
 
 
+def canary_label(keras_model: tf.keras.Model, row: NDArray[np.float32]) -> float:
+    """The label that the initial model finds less likely.
+
+    A row so far away is certain to the model, one way or the other. Of the label that
+    it is sure of the gradient is as good as none, and the canary wouldn't be seen.
+
+    Args:
+        keras_model: With the initial weights; says a logit.
+        row: The canary, float32[columns].
+
+    Returns:
+        0 or 1.
+    """
+    logit = np.ravel(keras_model(row[np.newaxis]))[0]
+    return float(logit < 0)
+
+
 def canary_scores(
     model: tff.learning.models.FunctionalModel,
     estimator: PrivateGradient,

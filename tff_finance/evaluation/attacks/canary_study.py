@@ -8,7 +8,11 @@ from tff_finance.client_work.private_gradient import build_private_gradient
 from tff_finance.evaluation.attacks.attacked_data import AttackedData, Protection
 from tff_finance.evaluation.attacks.audit_power import refutable_noise_share
 from tff_finance.evaluation.attacks.canaries import EpsilonBound, epsilon_bound
-from tff_finance.evaluation.attacks.canary_runs import canary_row, canary_scores
+from tff_finance.evaluation.attacks.canary_runs import (
+    canary_label,
+    canary_row,
+    canary_scores,
+)
 from tff_finance.evaluation.attacks.estimate import Estimate
 from tff_finance.evaluation.attacks.membership_study import (
     attack_rows,
@@ -118,6 +122,8 @@ def audit_by_canaries(
     build = data.build_keras_model(hidden_units)
     model = keras_models.functional_model(lambda: build(data.seed))
     [(x, y)] = data.draw(1, canary.rows - 1, data.generator(_STREAM))
+    row = canary_row(x)
+    label = canary_label(build(data.seed), row)
     delta = default_delta(canary.rows)
     for audit in _audits(config):
         scores = canary_scores(
@@ -129,9 +135,9 @@ def audit_by_canaries(
                 keras_model=build(data.seed),
             ),
             (x, y),
-            (canary_row(x), 1.0),
+            (row, label),
             batches=audit.batches,
-            learning_rate=config.standard.learning_rate,
+            learning_rate=canary.learning_rate,
             runs=canary.runs,
         )
         for method, runs in scores.items():
