@@ -119,6 +119,28 @@ def test_rounds_whose_file_was_lost_are_added(tmp_path):
     assert list(begun.numbers) == [0, 1, 2]
 
 
+def test_a_private_training_whose_checkpoint_is_gone_does_not_begin_anew(tmp_path):
+    """Its noise would be another one, but its rounds would count as the same."""
+    stopping = StoppingRule(
+        max_rounds=5, patience=None, max_releases=5, count_releases=lambda n: len({*n})
+    )
+    options = {"losses": [3.0] * 5, "stopping": stopping}
+    count = tmp_path / "begun"
+    with pytest.raises(KilledError):
+        resumable(
+            tmp_path / "state", kill_at=3, begun_rounds=BegunRounds(count), **options
+        )
+    with pytest.raises(CheckpointError, match="3 rounds of this private training were"):
+        resumable(tmp_path / "lost", begun_rounds=BegunRounds(count), **options)
+
+
+def test_a_damaged_file_is_an_error_that_names_it(tmp_path):
+    path = tmp_path / "begun"
+    path.write_text(".....")
+    with pytest.raises(CheckpointError, match=r"can't read which rounds .*begun: inv"):
+        BegunRounds(path)
+
+
 def test_a_round_that_can_not_be_counted_does_not_begin(tmp_path):
     (tmp_path / "file").touch()
     begun = BegunRounds(tmp_path / "file" / "global")

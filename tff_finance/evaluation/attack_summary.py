@@ -7,7 +7,7 @@ from typing import Any
 from tff_finance.evaluation.intervals import summarize
 from tff_finance.records.attack_rows import ATTACKS, AttackRow
 
-_OF_ONE_SEED = ("seed", "value", "low", "high", "trials", "reason")
+_OF_ONE_SEED = ("seed", "value", "low", "high", "trials", "reason", "delta")
 
 
 def summarize_attacks(
@@ -33,6 +33,8 @@ def summarize_attacks(
     results: dict[str, list[dict[str, Any]]] = {attack: [] for attack in ATTACKS}
     for key, by_seed in cells.items():
         settings = dict(key)
+        deltas = [row.delta for row in by_seed.values() if row.delta is not None]
+        settings["delta"] = max(deltas, default=None)  # it holds for all of them
         results[settings.pop("attack")].append(settings | _over_seeds(by_seed, seeds))
     return results
 

@@ -31,7 +31,8 @@ def protects(factory: tff.aggregators.AggregationFactory) -> bool:
     """Whether a factory adds noise or sums securely, or one that it is made of.
 
     Known are TFF's factories, and those that are marked; other factories around them
-    are looked into, at their attributes and at what their `create` refers to.
+    are looked into, at their attributes and at what their `create` refers to. A
+    factory that makes such a one in its `create` only isn't seen through: mark it.
 
     Args:
         factory: Any.

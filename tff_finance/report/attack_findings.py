@@ -162,6 +162,7 @@ def _membership(results: Sequence[Result], words: Words) -> list[str]:
 
 def _canaries(results: Sequence[Result], words: Words) -> list[str]:
     largest = _of_metric(results, "largest_bound")
+    shares = _of_metric(results, "refutable_noise_share")
     bounds = {
         key: one
         for key, one in _of_metric(results, "epsilon_bound").items()
@@ -176,9 +177,10 @@ def _canaries(results: Sequence[Result], words: Words) -> list[str]:
                 "training doesn't keep what it claims."
             )
         ]
-    could = {
-        one["epsilon"]: is_refutable(one, largest[key]) for key, one in bounds.items()
-    }
+    could: dict[float, bool] = {}  # of a claim that is audited in several ways: in all
+    for key, one in bounds.items():
+        refutable = is_refutable(one, largest[key], shares.get(key))
+        could[one["epsilon"]] = could.get(one["epsilon"], True) and refutable
     yes = [epsilon for epsilon, refutable in could.items() if refutable]
     no = [epsilon for epsilon, refutable in could.items() if not refutable]
     sentences = [
@@ -190,9 +192,7 @@ def _canaries(results: Sequence[Result], words: Words) -> list[str]:
         else "",
         words.say(
             "So few runs can't refute a claimed epsilon of %(epsilons)s.",
-            epsilons=_list(
-                (e for e, refutable in could.items() if not refutable), words
-            ),
+            epsilons=_list(no, words),
         )
         if no
         else "",

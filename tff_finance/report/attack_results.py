@@ -26,8 +26,20 @@ def is_refuted(bound: Result) -> bool:
     )
 
 
-def is_refutable(bound: Result, largest: Result) -> bool:
-    """Whether the runs could have shown a bound above the claim."""
+def is_refutable(bound: Result, largest: Result, share: Result | None) -> bool:
+    """Whether the runs could have shown a bound above the claim.
+
+    Args:
+        bound: That they showed.
+        largest: That they could show if runs with and without differed surely.
+        share: Of the noise that is needed, with which they would refute the claim:
+            undefined if with none; None in records that don't have it.
+
+    Returns:
+        By the share if there is one.
+    """
+    if share is not None:
+        return share["mean"] is not None
     return largest["mean"] is not None and largest["mean"] > bound["epsilon"]
 
 

@@ -1,6 +1,6 @@
 """Audits by canaries as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tff_finance.report import attack_words, formats
 from tff_finance.report.attack_results import (
@@ -39,7 +39,7 @@ def canary_table(study: Study, results: Sequence[Result], words: Words) -> Table
                 words.number(max(found), 2),
                 words.number(one["largest_bound"]["mean"], 2),
                 _percent(one.get("refutable_noise_share"), words),
-                _verdict(bound, one["largest_bound"], words),
+                _verdict(one, words),
             ]
         )
     return Table(
@@ -47,7 +47,7 @@ def canary_table(study: Study, results: Sequence[Result], words: Words) -> Table
         caption=say("Lower bounds on epsilon by canaries, the largest of all seeds"),
         header=[
             say("Protection"),
-            say("Rows of a step"),
+            say("Share of the rows in a step"),
             say("Attack"),
             say("Claimed epsilon"),
             say("Epsilon is at least"),
@@ -66,9 +66,10 @@ def _percent(result: Result | None, words: Words) -> str:
     return words.percent(result["mean"])
 
 
-def _verdict(bound: Result, largest: Result, words: Words) -> str:
+def _verdict(one: Mapping[str, Result], words: Words) -> str:
+    bound, share = one["epsilon_bound"], one.get("refutable_noise_share")
     if is_refuted(bound):
         return words.say("exceeds the claim")
-    if not is_refutable(bound, largest):
+    if not is_refutable(bound, one["largest_bound"], share):
         return words.say("so few runs can't refute it")
     return words.say("not refuted")

@@ -20,10 +20,12 @@ class BegunRounds:
         Args:
             path: A file with a line for each round; None remembers in this process
                 only.
+
+        Raises:
+            CheckpointError: If it can't be read.
         """
         self._path = path
-        text = path.read_text("ascii") if path and path.exists() else ""
-        self._numbers = [int(line) for line in text.split()]
+        self._numbers = _read(path) if path and path.exists() else []
 
     @property
     def numbers(self) -> Sequence[int]:
@@ -57,3 +59,14 @@ class BegunRounds:
                     "private round that isn't counted must not begin."
                 ) from error
         self._numbers.append(number)
+
+
+def _read(path: pathlib.Path) -> list[int]:
+    try:
+        return [int(line) for line in path.read_text("ascii").split()]
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"can't read which rounds have begun from {path}: {error}. What they spent "
+            "of a privacy budget isn't known: start in another folder, or with "
+            "--restart, and count it as spent."
+        ) from error

@@ -18,7 +18,7 @@ from tff_finance.institutions.state import InstitutionStateFiles
 from tff_finance.metrics.validation import ValidationResult
 from tff_finance.training import round_metrics
 from tff_finance.training.begun_rounds import BegunRounds
-from tff_finance.training.checkpoints import Checkpoints
+from tff_finance.training.checkpoints import CheckpointError, Checkpoints
 from tff_finance.training.cohorts import ClientDataOfRound
 from tff_finance.training.keeper import Keeper
 from tff_finance.training.plateau import LearningRates, ReduceOnPlateau
@@ -140,9 +140,7 @@ def train(
     if not progress.round:
         _check_time(stopping, rounds.timing(0))
     if progress is fresh and stopping.max_releases is not None:
-        # What noise is made from must outlive this process: a round that is repeated
-        # with other noise costs more privacy.
-        keeper.save(progress)
+        _begin_private(progress, keeper, begun, label)
     rates = _learning_rates(process, plateaus, progress, rounds)
     if progress.round:
         tqdm.tqdm.write(f"{label}: goes on after round {progress.round}", sys.stderr)
@@ -276,6 +274,21 @@ def _learning_rates(
             "Reduce that of the server."
         )
     return LearningRates(process, plateaus, state=progress.state, curve=progress.curve)
+
+
+def _begin_private(
+    fresh: Progress, keeper: Keeper, begun: BegunRounds, label: str
+) -> None:
+    """Keeps what noise is made from, before any is added."""
+    # A round that is repeated with other noise costs more privacy.
+    if begun.numbers:
+        raise CheckpointError(
+            f"{label}: {len(begun.numbers)} rounds of this private training were "
+            "released, but its checkpoint is gone: from its start it would have other "
+            "noise. Start in another folder, or with --restart; what both release of "
+            "the same units adds up."
+        )
+    keeper.save(fresh)
 
 
 def _check_time(stopping: StoppingRule, first: RoundTiming) -> None:
