@@ -16,6 +16,7 @@ from experiments.dataset_names import DATASETS
 from tff_finance.records.comparison_config import (
     CLASS_WEIGHTS,
     MIN_RESAMPLES,
+    PAYMENT_TABLES,
     TERMINAL_RISKS,
     ComparisonConfig,
 )
@@ -134,7 +135,8 @@ def check() -> None:
             f"{_RAW_PAYMENTS} only"
         )
     try:
-        training_flags.training(TASK_TRAINING[_TASK.value])
+        training = training_flags.training(TASK_TRAINING[_TASK.value])
+        training.dp_sgd.check_own_features(_DATASET.value not in PAYMENT_TABLES)
     except ValueError as error:
         command_line.usage_error(error)
 

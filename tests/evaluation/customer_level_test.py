@@ -214,13 +214,14 @@ SOURCE = DealtTable(
 )
 
 
-def compared(unit):
+def compared(unit, preparation=""):
     lines = []
     record = run_comparison(
         config(
             methods=("fed_avg_dp_sgd", "fed_avg_poisson"),
             clusters="customer",
             split=str(SOURCE.split),
+            preparation=preparation,
             training=TrainingConfig(
                 hidden_units=(),
                 dp_sgd=dataclasses.replace(
@@ -262,3 +263,13 @@ def test_a_comparison_says_whom_it_protects(unit, of_a_customer, words):
     told = [line for line in lines if words in line]
     assert len(told) == 1
     assert "epsilon at most" in told[0]
+    assert not any("made of other rows" in row.not_covered for row in record.privacy)
+
+
+def test_features_of_other_rows_are_not_covered():
+    """Whoever's counts they are made of: nothing needs to be exchanged for them."""
+    record, _ = compared("record", preparation="features of all rows of the lender")
+    entry = promises.FEATURES_OF_OTHER_ROWS
+    for row in record.privacy:
+        line = f"preprocessing: {entry.what} ({entry.reason})"
+        assert row.not_covered_lines.count(line) == 1

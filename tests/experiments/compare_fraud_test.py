@@ -61,6 +61,28 @@ def test_usage_errors_are_one_line(tmp_path, flags, named):
     assert named in result.stderr
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        preset("fraud_own"),
+        [*preset("fraud"), "--terminal_risk=pooled"],
+        ["--task=fraud", "--dataset=handbook_features", "--partition=random:2"],
+    ],
+)
+def test_customers_in_features_of_others_are_not_protected(tmp_path, table):
+    result = run(
+        "compare",
+        *table,
+        "--clusters=CUSTOMER_ID",
+        "--methods=fed_avg_dp_sgd",
+        "--privacy_unit=customer",
+        "--data_dir=x",
+        f"--output_dir={tmp_path}",
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "features of each customer's own rows" in result.stderr
+
+
 def test_federated_arm_from_the_preset(tmp_path, public_data):
     """One round of one method: what is recorded, and no other arm's run."""
     result = run(

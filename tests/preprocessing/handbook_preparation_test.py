@@ -104,6 +104,27 @@ def test_blocked_cards_and_other_days_are_left_out(terminal_risk):
         assert (table["home_region"] == region).all()
 
 
+@pytest.mark.parametrize("terminal_risk", ["own", "pooled"])
+def test_a_card_is_in_features_of_others(terminal_risk):
+    """Why no guarantee covers them: one card less moves rows of other cards."""
+    payments = random_payments(1, rows=3_000)
+    payments["TX_TIME_DAYS"] = payments["TX_TIME_SECONDS"] // DAY
+    preparation = HandbookPreparation(
+        terminal_risk=terminal_risk, days=range(40, 60), blocked_since=60
+    )
+    without = payments[payments["CUSTOMER_ID"] != 0]
+    risk = "TERMINAL_ID_RISK_7DAY_WINDOW"
+    with_all, with_fewer = (
+        pd.concat(prepared_payments(rows, preparation).values())
+        .set_index("TRANSACTION_ID")[risk]
+        .loc[lambda values: values.index.isin(without["TRANSACTION_ID"])]
+        .sort_index()
+        for rows in (payments, without)
+    )
+    assert list(with_all.index) == list(with_fewer.index)
+    assert (with_all != with_fewer).any()
+
+
 def test_cards_at_several_banks_are_refused():
     payments = random_payments(2, customers=6)
     preparation = HandbookPreparation(

@@ -37,6 +37,18 @@ def test_customers_are_protected_only_where_a_column_names_them():
     assert config(training=by_customer, clusters="customer").customers_known
 
 
+@pytest.mark.parametrize(
+    "table",
+    [{"dataset": "handbook_features"}, {"preparation": "terminal risk own"}],
+)
+def test_customers_in_features_of_others_are_not_protected(table):
+    by_customer = TrainingConfig(dp_sgd=DpSgdConfig(privacy_unit="customer"))
+    with pytest.raises(ValueError, match="features of each customer's own rows"):
+        config(training=by_customer, clusters="customer", **table)
+    assert config(clusters="customer", **table).features_of_other_rows
+    assert not config(clusters="customer").features_of_other_rows
+
+
 def test_columns_of_payments_come_back_and_must_be_all():
     payments = {"task": "fraud", "payments": ("day", "card", "amount")}
     mapping = config(**payments).to_mapping()

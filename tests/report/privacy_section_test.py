@@ -189,7 +189,9 @@ def test_the_page_has_it(language):
 def test_what_studies_enter_is_translated():
     """Whatever stands in a ledger can be read in every language."""
     entries = [
-        *promises.released_besides(label_counts=True, feature_counts=True),
+        *promises.released_besides(
+            label_counts=True, feature_counts=True, features_of_other_rows=True
+        ),
         promises.VALIDATION_SHOWN,
     ]
     lines = [f"{e.what} ({e.reason})" for e in entries]

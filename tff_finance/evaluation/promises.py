@@ -27,6 +27,11 @@ FEATURE_COUNTS = Entry(
     what="counts that features are made of",
     reason="exact, for all methods alike",
 )
+FEATURES_OF_OTHER_ROWS = Entry(
+    stage="preprocessing",
+    what="features made of other rows, which one unit more or less changes",
+    reason="the guarantee takes them as given",
+)
 SETTINGS = Entry(
     stage="tuning",
     what="the settings",
@@ -87,12 +92,16 @@ class Promise:
     most_rows: int | None = None
 
 
-def released_besides(*, label_counts: bool, feature_counts: bool) -> tuple[Entry, ...]:
+def released_besides(
+    *, label_counts: bool, feature_counts: bool, features_of_other_rows: bool = False
+) -> tuple[Entry, ...]:
     """What a study releases of rows, whatever the method, none of it with noise.
 
     Args:
         label_counts: Whether banks' labels are counted for class weights.
         feature_counts: Whether something is counted for features.
+        features_of_other_rows: Whether a row's features are made of other rows too. A
+            unit then moves sums by more than its own rows, which alone are clipped.
 
     Returns:
         Entries for all stages but training and validation.
@@ -102,6 +111,8 @@ def released_besides(*, label_counts: bool, feature_counts: bool) -> tuple[Entry
         preprocessing.append(LABEL_COUNTS)
     if feature_counts:
         preprocessing.append(FEATURE_COUNTS)
+    if features_of_other_rows:
+        preprocessing.append(FEATURES_OF_OTHER_ROWS)
     return (*preprocessing, SETTINGS, TEST_RESULTS)
 
 

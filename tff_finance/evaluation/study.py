@@ -338,6 +338,7 @@ class _Runner:
             promises.released_besides(
                 label_counts=self._study.balanced,
                 feature_counts=any(self._study.exchanged_for_features),
+                features_of_other_rows=self._study.config.features_of_other_rows,
             ),
             seed=seed,
             method=method,

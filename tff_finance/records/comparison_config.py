@@ -12,9 +12,10 @@ CLASS_WEIGHTS = ("none", "balanced")
 OWN_TABLES = "own tables"
 TERMINAL_RISKS = ("own", "pooled", "federated")
 MIN_RESAMPLES = 100
-
-
 PAYMENT_COLUMNS = ("day", "card", "amount")
+PAYMENT_TABLES = ("handbook_fraud", "handbook_features")
+"""Public tables of payments, several of a card, whose features are made of other
+payments: here from the raw ones, or by the publisher."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,11 @@ class ComparisonConfig(StudyConfig):
     def customers_known(self) -> bool:
         """Whether a column says which rows belong together."""
         return bool(self.clusters)
+
+    @property
+    def features_of_other_rows(self) -> bool:
+        """Whether a row's features are made of other rows too."""
+        return bool(self.preparation) or self.dataset in PAYMENT_TABLES
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> "ComparisonConfig":

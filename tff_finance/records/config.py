@@ -72,6 +72,7 @@ class StudyConfig:
             trained = (*trained, self.contribution.method)
         self.training.check_suits(trained)
         self.training.dp_sgd.check_customers_known(self.customers_known)
+        self.training.dp_sgd.check_own_features(not self.features_of_other_rows)
         self._check_runtime(trained)
         for seed in self.seeds:
             checks.check_in_range("seeds", seed, 0, 2**31 - 1)
@@ -79,6 +80,11 @@ class StudyConfig:
     @property
     def customers_known(self) -> bool:
         """Whether a column of the tables says whose each row is."""
+        return False
+
+    @property
+    def features_of_other_rows(self) -> bool:
+        """Whether a row's features are made of other rows too."""
         return False
 
     def _check_coalitions(self, method: str) -> None:

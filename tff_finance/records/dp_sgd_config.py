@@ -78,3 +78,21 @@ class DpSgdConfig:
                 "--clusters=COLUMN of a comparison on real tables; there is none: give "
                 "it, or protect each row by itself with `privacy_unit` record."
             )
+
+    def check_own_features(self, own: bool) -> None:
+        """Refuses to protect customers who are in other customers' features.
+
+        Args:
+            own: Whether a row's features are functions of its customer's rows alone.
+
+        Raises:
+            ValueError: If customers are to be protected, and they aren't.
+        """
+        if self.by_customer and not own:
+            raise ValueError(
+                "`privacy_unit` customer needs features of each customer's own rows, "
+                "but those of this table are made of other customers' payments too, "
+                "so that clipping doesn't bound what one customer changes: use "
+                "another table, or `privacy_unit` record, which takes features as "
+                "given."
+            )

@@ -312,6 +312,10 @@ _REMARKS = (
     mark("counts of training labels, for class weights (exact, for all methods alike)"),
     mark("counts that features are made of (exact, for all methods alike)"),
     mark(
+        "features made of other rows, which one unit more or less changes (the "
+        "guarantee takes them as given)"
+    ),
+    mark(
         "the settings (whether results on these rows led to them isn't known to this "
         "run)"
     ),
