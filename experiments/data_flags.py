@@ -149,11 +149,12 @@ def check_one_law() -> None:
     if (
         _CLUSTERS.value
         or _CLASS_WEIGHTS.value != "none"
-        or _DATASET.value == _RAW_PAYMENTS
+        or _DATASET.value in PAYMENT_TABLES
+        or _PAYMENTS.value
     ):
         command_line.usage_error(
-            "--clusters, --class_weights and tables of payments can't be attacked: "
-            "attacks are for records that are independent"
+            "--clusters, --class_weights, --payments and public tables of payments "
+            "can't be attacked: attacks are for records that are independent"
         )
     if not _SPLIT.value.startswith("shuffled:"):
         command_line.usage_error(

@@ -114,6 +114,8 @@ def test_flags_that_make_no_sense(arguments, message, tmp_path):
         ("--split=time:age:0.75,0.05,0.2", "--split: must be shuffled"),
         ("--clusters=job", "records that are independent"),
         ("--dataset=handbook_fraud", "records that are independent"),
+        ("--dataset=handbook_features", "records that are independent"),
+        ("--payments=day,card,amount", "--payments"),
     ],
 )
 def test_training_and_test_rows_must_be_of_one_law(binary, flag, message, tmp_path):
