@@ -214,20 +214,19 @@ SOURCE = DealtTable(
 )
 
 
-def compared(unit, preparation=""):
+def compared(unit, **options):
     lines = []
     record = run_comparison(
         config(
             methods=("fed_avg_dp_sgd", "fed_avg_poisson"),
-            clusters="customer",
             split=str(SOURCE.split),
-            preparation=preparation,
             training=TrainingConfig(
                 hidden_units=(),
                 dp_sgd=dataclasses.replace(
                     BY_CUSTOMER, privacy_unit=unit, most_rows_per_customer=3
                 ),
             ),
+            **{"clusters": "customer"} | options,
         ),
         SOURCE,
         CONTRACT,
@@ -268,8 +267,16 @@ def test_a_comparison_says_whom_it_protects(unit, of_a_customer, words):
 
 def test_features_of_other_rows_are_not_covered():
     """Whoever's counts they are made of: nothing needs to be exchanged for them."""
-    record, _ = compared("record", preparation="features of all rows of the lender")
+    record, _ = compared("record", preparation="counts of all rows of the lender")
     entry = promises.FEATURES_OF_OTHER_ROWS
     for row in record.privacy:
         line = f"preprocessing: {entry.what} ({entry.reason})"
         assert row.not_covered_lines.count(line) == 1
+
+
+def test_payments_are_of_cards_that_nobody_named():
+    record, lines = compared("record", clusters="", dataset="handbook_features")
+    assert any("epsilon" in line and PER_ROW_NOT_CUSTOMER in line for line in lines)
+    for row in record.privacy:
+        assert row.unit_in_words == PER_ROW_NOT_CUSTOMER
+        assert promises.SEVERAL_ROWS in row.not_covered_lines

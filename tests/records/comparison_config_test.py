@@ -49,6 +49,22 @@ def test_customers_in_features_of_others_are_not_protected(table):
     assert not config(clusters="customer").features_of_other_rows
 
 
+@pytest.mark.parametrize(
+    ("options", "several"),
+    [
+        ({}, False),
+        ({"clusters": "customer"}, True),
+        ({"task": "fraud", "payments": ("day", "card", "amount")}, True),
+        ({"dataset": "handbook_fraud"}, True),
+        ({"dataset": "handbook_features"}, True),
+    ],
+)
+def test_cards_have_several_payments_whether_they_are_clusters_or_not(options, several):
+    made = config(**options)
+    assert made.several_rows == several
+    assert made.customers_known == ("clusters" in options)
+
+
 def test_columns_of_payments_come_back_and_must_be_all():
     payments = {"task": "fraud", "payments": ("day", "card", "amount")}
     mapping = config(**payments).to_mapping()

@@ -342,7 +342,7 @@ class _Runner:
             ),
             seed=seed,
             method=method,
-            several_rows=self._study.config.customers_known,
+            several_rows=self._study.config.several_rows,
         )
         if rows:
             self._report_progress(

@@ -93,6 +93,12 @@ class ComparisonConfig(StudyConfig):
         return bool(self.clusters)
 
     @property
+    def several_rows(self) -> bool:
+        """Whether rows are clustered, or payments, of which a card has several."""
+        payments = bool(self.payments) or self.dataset in PAYMENT_TABLES
+        return self.customers_known or payments
+
+    @property
     def features_of_other_rows(self) -> bool:
         """Whether a row's features are made of other rows too."""
         return bool(self.preparation) or self.dataset in PAYMENT_TABLES

@@ -83,6 +83,11 @@ class StudyConfig:
         return False
 
     @property
+    def several_rows(self) -> bool:
+        """Whether customers are known to have several rows, named or not."""
+        return self.customers_known
+
+    @property
     def features_of_other_rows(self) -> bool:
         """Whether a row's features are made of other rows too."""
         return False
