@@ -260,6 +260,8 @@ def config(
             runtime=runtime,
             contribution=contribution,
         )
+        features = {column.name for column in data.contract.features}
+        study.training.dp_sgd.check_customers_no_feature(study.clusters in features)
         if train_rows is not None:
             study.check_suits_institutions(train_rows)
     except ValueError as error:

@@ -18,7 +18,7 @@ from tff_finance.institutions.examples import InMemory, dense_examples
 from tff_finance.institutions.partition import parse_partition
 from tff_finance.institutions.split import parse_split
 from tff_finance.institutions.table_source import DealtTable
-from tff_finance.preprocessing.consortium import TrainingExamples
+from tff_finance.preprocessing.consortium import TrainingExamples, encode_training
 from tff_finance.privacy import accounting
 from tff_finance.privacy.guarantee import default_delta
 from tff_finance.privacy.mechanisms import PoissonSampledGaussian
@@ -174,6 +174,15 @@ def test_customers_must_be_known(name):
     nameless = dataclasses.replace(institution("a", ROWS), customers=None)
     with pytest.raises(checks.RunFailedError, match="needs a column that names the c"):
         build(name).fit([nameless], seed=0)
+
+
+@pytest.mark.parametrize("name", ["fed_avg_dp_sgd", "fed_avg_poisson"])
+def test_numbers_of_customers_must_be_no_feature(name):
+    source = dataclasses.replace(SOURCE, clusters="x")
+    _, examples = encode_training(source.institutions(0), CONTRACT)
+    with pytest.raises(checks.UnfitSettingsError, match="`clusters` to be no feature"):
+        build(name).fit(examples, seed=0)
+    assert len(by_units(examples, DpSgdConfig())) == len(examples)
 
 
 def test_numbers_of_customers_stay_where_they_are():

@@ -193,6 +193,7 @@ def test_datasets_are_the_public_tables():
         (["--split=time:day:0.6,0.2,0.2"], 2, "'day'"),
         (["--clusters=nobody"], 2, "'nobody'"),
         (["--privacy_unit=customer"], 2, "--clusters=COLUMN"),
+        (["--privacy_unit=customer", "--clusters=age"], 2, 'use = "audit"'),
         (["--methods=magic"], 2, "magic"),
         (["--table=bank_a=again.csv"], 2, "each institution must have one file"),
         (["--table=x/y=again.csv"], 2, "x/y"),

@@ -86,6 +86,7 @@ def test_whose_rows_they_are_is_known_and_no_feature(institutions, contract):
     assert consortium.encoder == plain.encoder
     for before, after in zip(plain.training, consortium.training, strict=True):
         np.testing.assert_array_equal(after.customers, numbers[after.institution])
+        assert not after.customers_are_feature
         assert after.train.keys() == before.train.keys()
         np.testing.assert_array_equal(after.train["x"], before.train["x"])
 

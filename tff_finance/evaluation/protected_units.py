@@ -37,10 +37,14 @@ def by_units(
         The institutions, for `unit_store`; as they are if rows are the units.
 
     Raises:
-        UnfitSettingsError: If customers are to be protected and aren't known.
+        UnfitSettingsError: If customers are to be protected and aren't known, or if
+            their numbers are a feature.
     """
     try:
         config.check_customers_known(all(i.customers is not None for i in institutions))
+        config.check_customers_no_feature(
+            any(i.customers_are_feature for i in institutions)
+        )
     except ValueError as error:
         raise checks.UnfitSettingsError(str(error)) from error
     if not config.by_customer:

@@ -21,14 +21,16 @@ class TrainingExamples:
         institution: Its name.
         train: Rows that models learn from.
         validation: Rows for early stopping.
-        customers: Whose each training row is, any[n]; None if that isn't known. It is
-            no feature, and doesn't leave the institution.
+        customers: Whose each training row is, any[n]; None if that isn't known. It
+            doesn't leave the institution.
+        customers_are_feature: Whether models see that column as well.
     """
 
     institution: str
     train: Examples
     validation: Examples
     customers: np.ndarray | None = None
+    customers_are_feature: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,12 +91,14 @@ def encode_training(
         [i.train for i in institutions], contract, institutions=names
     )
     encoder = encoder_from_statistics(statistics, contract)
+    features = {column.name for column in contract.features}
     return encoder, tuple(
         TrainingExamples(
             institution=i.name,
             train=_encode(i.train, encoder, i.name),
             validation=_encode(i.validation, encoder, i.name),
             customers=i.train[i.clusters].to_numpy() if i.clusters else None,
+            customers_are_feature=i.clusters in features,
         )
         for i in institutions
     )

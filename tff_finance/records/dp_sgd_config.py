@@ -79,6 +79,22 @@ class DpSgdConfig:
                 "it, or protect each row by itself with `privacy_unit` record."
             )
 
+    def check_customers_no_feature(self, feature: bool) -> None:
+        """Refuses to protect customers by whose numbers a model would tell them.
+
+        Args:
+            feature: Whether the column that names the customers is a feature.
+
+        Raises:
+            ValueError: If customers are to be protected, and it is.
+        """
+        if self.by_customer and feature:
+            raise ValueError(
+                "`privacy_unit` customer needs `clusters` to be no feature, or models "
+                "would learn from customers' numbers; it is one: give the column "
+                'use = "audit" in the contract.'
+            )
+
     def check_own_features(self, own: bool) -> None:
         """Refuses to protect customers who are in other customers' features.
 
