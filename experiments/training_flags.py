@@ -337,6 +337,8 @@ def training(defaults: TrainingConfig) -> TrainingConfig:
         given[name] = dataclasses.replace(getattr(defaults, name), **changes)
     dp_sgd = {n: f.value for n, f in _DP_SGD.items() if f.value is not None}
     given["dp_sgd"] = dataclasses.replace(defaults.dp_sgd, **dp_sgd)
+    if "most_rows_per_customer" in dp_sgd and not given["dp_sgd"].by_customer:
+        raise ValueError("`most_rows_per_customer` needs `privacy_unit` customer.")
     for name, keyed in {
         "institution_privacy": _INSTITUTION_PRIVACY,
         "secure_aggregation": _SECURE_AGGREGATION,

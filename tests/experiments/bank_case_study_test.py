@@ -89,6 +89,7 @@ def test_choices_of_scenario_are_the_scenarios(usage):
         (["--client_optimizer=adam", "--methods=scaffold"], "client_optimizer"),
         (["--server_learning_rate=0"], "server_learning_rate"),
         (["--plateau_rates=bank"], "plateau_rates"),
+        (["--most_rows_per_customer=4"], "`privacy_unit` customer"),
         (["--contribution=local"], "--contribution=local"),
         (["--coalitions=all"], "--coalitions needs --contribution"),
         (["--contribution=fed_avg", "--coalitions=some"], "--coalitions=some"),

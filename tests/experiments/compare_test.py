@@ -167,6 +167,10 @@ def test_help_names_every_flag():
         (["--contract=c.toml", "--table=a=a.csv", "--partition=random:2"], "either"),
         (["--hidden_units=8,x", "--contract=c", "--table=a=b"], "hidden_units"),
         (["--rounds=0", "--contract=c", "--table=a=b"], "rounds"),
+        (
+            ["--most_rows_per_customer=4", "--contract=c", "--table=a=b"],
+            "`most_rows_per_customer` needs `privacy_unit` customer",
+        ),
         (["--resamples=10"], "resamples"),
         (["--seeds=0"], "--seeds=0"),
         (["stray"], "'stray'"),

@@ -50,6 +50,13 @@ def test_mapping_is_json_and_has_everything():
         ({"sampler_seed": -1}, "`sampler_seed` must be between"),
         ({"search": ("proximal_mu=0:1",)}, "`proximal_mu` makes no difference to fed_"),
         ({"search": ("plateau_factor=0.1:0.9",)}, "`plateau_factor` needs `plateau_ra"),
+        (
+            {
+                "study": study(methods=("fed_avg_dp_sgd",)),
+                "search": ("most_rows_per_customer=4,8",),
+            },
+            "`most_rows_per_customer` needs `privacy_unit` customer",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(options, match):

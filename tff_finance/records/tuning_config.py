@@ -51,6 +51,9 @@ class TuningConfig:
             check_read(name, method)
             if name.startswith("plateau_") and not self.study.training.plateau_rates:
                 raise ValueError(f"`{name}` needs `plateau_rates`, got none.")
+            by_customer = self.study.training.dp_sgd.by_customer
+            if name == "most_rows_per_customer" and not by_customer:
+                raise ValueError(f"`{name}` needs `privacy_unit` customer.")
 
     def to_mapping(self) -> dict[str, Any]:
         """As JSON holds it."""
