@@ -6,13 +6,14 @@ Either a public table that is dealt out to institutions (--dataset, --data_dir,
 
 import contextlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from absl import flags
 
 from experiments import command_line, training_flags
 from experiments.dataset_names import DATASETS
+from tff_finance import checks
 from tff_finance.records.comparison_config import (
     CLASS_WEIGHTS,
     MIN_RESAMPLES,
@@ -261,7 +262,30 @@ def config(
             study.check_suits_institutions(train_rows)
     except ValueError as error:
         command_line.usage_error(error)
+    if train_rows is not None:
+        _check_nothing_pools(data, study, train_rows)
     return study
+
+
+def _check_nothing_pools(
+    data: "ComparisonData", study: ComparisonConfig, institutions: Collection[str]
+) -> None:
+    """Refuses what pools labels of different things, saying which methods don't."""
+    from tff_finance.evaluation.targets import check_nothing_pools, pooling, targets_of
+
+    asked = {
+        "payments": study.payments,
+        "class_weights": study.class_weights != "none",
+        "contribution": study.contribution,
+    }
+    methods = pooling(study.methods)
+    try:
+        check_nothing_pools(targets_of(data.contract, institutions), asked | methods)
+    except checks.RunFailedError as error:
+        pooled = {name for names in methods.values() for name in names}
+        others = [name for name in study.methods if name not in pooled]
+        hint = f" Others than these: --methods={','.join(others)}."
+        command_line.usage_error(f"{error}{hint if pooled and others else ''}")
 
 
 def _payments() -> tuple[str, ...]:

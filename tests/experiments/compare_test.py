@@ -214,6 +214,29 @@ def test_bad_data_settings_are_refused_before_tensorflow(
     assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        # The default has centralized and gradient_boosting.
+        ([], "--methods=local,fed_avg,fed_sgd"),
+        (["--methods=fed_md"], "`methods=fed_md` needs labels"),
+        (["--methods=local", "--class_weights=balanced"], "`class_weights` needs"),
+        (["--methods=local", "--contribution=fed_avg"], "`contribution` needs labels"),
+    ],
+)
+def test_what_pools_labels_is_refused_over_different_ones(tmp_path, arguments, culprit):
+    given = write_tables(tmp_path)
+    with (tmp_path / "contract.toml").open("a") as contract:
+        contract.write('\n[institutions.bank_a]\nlabel_meaning = "it was repaid"\n')
+    code, _, errors = call(
+        f"--output_dir={tmp_path / 'out'}", "--task=risk", *given, *arguments
+    )
+    assert code == 2, errors
+    assert errors.count("\n") == 1
+    assert culprit in errors
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_too_many_coalitions_are_refused_before_tensorflow(tmp_path):
     given = write_tables(tmp_path)
     more = [f"--table=bank_{n}={tmp_path / 'a.csv'}" for n in range(5)]
