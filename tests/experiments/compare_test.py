@@ -134,10 +134,23 @@ def write_tables(folder, spoil=lambda table: table):
     )
 
 
-@pytest.mark.parametrize("argument", ["--help", "--rounds=0"])
-def test_help_and_refusals_spare_pandera(argument):
+@pytest.mark.parametrize(
+    ("arguments", "code", "printed"),
+    [
+        (["--help"], 0, "--rounds"),
+        (
+            [
+                *("--output_dir=out", "--task=risk", "--rounds=0"),
+                *("--contract=c.toml", "--table=a=a.csv"),
+            ],
+            2,
+            "`rounds` must be at least 1",
+        ),
+    ],
+)
+def test_help_and_refusals_spare_pandera(arguments, code, printed):
     done = subprocess.run(
-        [sys.executable, "-c", WITNESS, argument],
+        [sys.executable, "-c", WITNESS, *arguments],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -145,6 +158,8 @@ def test_help_and_refusals_spare_pandera(argument):
         check=False,
         timeout=60,
     )
+    assert done.returncode == code, done.stderr
+    assert printed in done.stdout + done.stderr
     assert done.stdout.endswith("pandera imported: False\n")
 
 
