@@ -7,7 +7,8 @@ Either a public table that is dealt out to institutions (--dataset, --data_dir,
 import contextlib
 import pathlib
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -107,8 +108,12 @@ def task() -> str:
     return _TASK.value
 
 
-def check() -> None:
-    """Refuses flags that don't go together, before anything is imported."""
+def check(varied: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Refuses flags that don't go together, before anything is imported.
+
+    Args:
+        varied: As of `training_flags.training`.
+    """
     if _TASK.value is None:
         command_line.usage_error("--task must be given with tables")
     own = {"contract": _CONTRACT.value, "table": _TABLE.value}
@@ -135,7 +140,7 @@ def check() -> None:
             f"{_RAW_PAYMENTS} only"
         )
     try:
-        training_flags.training(TASK_TRAINING[_TASK.value])
+        training_flags.training(TASK_TRAINING[_TASK.value], varied)
     except ValueError as error:
         command_line.usage_error(error)
 
@@ -223,6 +228,7 @@ def config(
     methods: tuple[str, ...],
     contribution: ContributionConfig | None = None,
     train_rows: Mapping[str, int] | None = None,
+    varied: Mapping[str, Any] = MappingProxyType({}),
 ) -> ComparisonConfig:
     """The configuration that the flags ask for; a usage error if there is none.
 
@@ -234,6 +240,7 @@ def config(
         contribution: Whose models show what institutions contribute.
         train_rows: As `institutions` gives them, so that what doesn't suit these is
             refused before anything is trained; None refuses it later.
+        varied: As of `training_flags.training`.
 
     Returns:
         The configuration.
@@ -254,7 +261,7 @@ def config(
             payments=_payments(),
             seeds=seeds,
             methods=methods,
-            training=training_flags.training(TASK_TRAINING[_TASK.value]),
+            training=training_flags.training(TASK_TRAINING[_TASK.value], varied),
             runtime=runtime,
             contribution=contribution,
         )
