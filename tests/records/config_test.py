@@ -159,9 +159,26 @@ def test_poisson_batches_are_not_for_shards(method):
 
 def test_a_plateau_that_training_does_not_live_to_see_is_refused():
     options = {"plateau_rates": ("client",), "patience": 10}
+    late = TrainingConfig(plateau_patience=10, **options)
     with pytest.raises(ValueError, match="`plateau_patience` must be below `patience`"):
-        TrainingConfig(plateau_patience=10, **options)
-    assert TrainingConfig(plateau_patience=9, **options)
+        config(methods=("fed_avg",), training=late)
+    in_time = TrainingConfig(plateau_patience=9, **options)
+    assert config(methods=("fed_avg",), training=in_time)
+
+
+def test_fed_buff_has_its_own_patience_and_clock():
+    training = TrainingConfig(
+        plateau_rates=("server",),
+        plateau_patience=30,
+        asynchronous=AsynchronousConfig(outage_rate=1e-4, outage_seconds=600.0),
+    )
+    assert config(methods=("fed_buff",), training=training)
+    with pytest.raises(ValueError, match="`plateau_patience` must be below `patience`"):
+        config(methods=("fed_avg", "fed_buff"), training=training)
+    steady = dataclasses.replace(training, plateau_rates=())
+    assert config(methods=("local", "fed_buff"), training=steady)
+    with pytest.raises(ValueError, match="without a simulated clock"):
+        config(methods=("local", "fed_avg"), training=steady)
 
 
 def test_fed_buffs_rates_fall_in_time_and_at_the_server_only():

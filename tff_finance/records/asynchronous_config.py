@@ -69,7 +69,8 @@ class AsynchronousConfig:
             has `FED_BUFF_SECONDS`.
         institutions: With `FROM_FILE`, each institution's times.
         outage_rate: Outages per simulated second of an institution that is up,
-            drawn by seed, besides those of `institutions`; needs a clock.
+            drawn by seed, besides those of `institutions`; needs a clock, which
+            FedBuff has.
         outage_seconds: How long each of these takes.
         buffer_size: K, updates in FedBuff's buffer.
         staleness_exponent: An update of staleness tau counts `(1 + tau)` to minus
@@ -125,15 +126,26 @@ class AsynchronousConfig:
     def _check_outages(self) -> None:
         for name in ("outage_rate", "outage_seconds"):
             checks.check_at_least(name, getattr(self, name), 0)
-        if self.outage_rate and not self.has_clock:
-            raise ValueError(
-                "`institution_seconds` must be given with `outage_rate`: without a "
-                "simulated clock nobody is down."
-            )
         if self.outage_seconds and not self.outage_rate:
             raise ValueError(
                 "`outage_rate` must be given with `outage_seconds`, or no outage is "
                 "drawn that would take so long."
+            )
+
+    def check_outages(self, methods: Collection[str]) -> None:
+        """Refuses outages that no method would notice.
+
+        Args:
+            methods: That are trained.
+
+        Raises:
+            ValueError: If there is no simulated clock, and no FedBuff, which has one
+                of its own.
+        """
+        if self.outage_rate and not self.has_clock and "fed_buff" not in methods:
+            raise ValueError(
+                "`institution_seconds` must be given with `outage_rate`: without a "
+                "simulated clock, which fed_buff alone has of its own, nobody is down."
             )
 
     def check_plateau(self, rates: Collection[str], patience: int) -> None:

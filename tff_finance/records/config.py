@@ -71,6 +71,7 @@ class StudyConfig:
             self._check_coalitions(self.contribution.method)
             trained = (*trained, self.contribution.method)
         self.training.check_suits(trained)
+        self.training.asynchronous.check_outages(trained)
         self.training.dp_sgd.check_customers_known(self.customers_known)
         self._check_runtime(trained)
         for seed in self.seeds:

@@ -21,6 +21,7 @@ from tff_finance.records.method_names import (
 from tff_finance.records.participation import EVERYONE, ParticipationConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.records.robustness import NO_ATTACK, NOBODY_HOSTILE, RobustnessConfig
+from tff_finance.records.settings_of_methods import READERS
 
 WEIGHTINGS = ("examples", "uniform")
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "yogi")
@@ -156,11 +157,6 @@ class TrainingConfig:
             )
         checks.check_at_least("plateau_patience", self.plateau_patience, 1)
         checks.check_at_least("plateau_minimum", self.plateau_minimum, 0)
-        if self.plateau_rates and self.plateau_patience >= self.patience:
-            raise ValueError(
-                f"`plateau_patience` must be below `patience`, {self.patience}, after "
-                f"which training stops; got {self.plateau_patience!r}."
-            )
 
     def check_suits(self, methods: Collection[str]) -> None:
         """Refuses settings under which one of the methods isn't defined.
@@ -171,7 +167,8 @@ class TrainingConfig:
         Raises:
             ValueError: If SCAFFOLD is to have another local optimizer than SGD, FedPer
                 more local layers than there are, FedBuff another client rate in time,
-                or a method cohorts or an attack that it has no room for.
+                a method cohorts or an attack that it has no room for, or if training
+                stops before a rate is reduced.
         """
         layers = len(self.hidden_units) + 1
         if "fed_per" in methods and self.personalization.local_layers > layers:
@@ -183,6 +180,12 @@ class TrainingConfig:
             raise ValueError(
                 "`client_optimizer` must be sgd for scaffold, whose variates are means "
                 f"of gradients; got {self.client_optimizer!r}."
+            )
+        patient = not set(methods).isdisjoint(READERS["patience"])
+        if patient and self.plateau_rates and self.plateau_patience >= self.patience:
+            raise ValueError(
+                f"`plateau_patience` must be below `patience`, {self.patience}, after "
+                f"which training stops; got {self.plateau_patience!r}."
             )
         if "fed_buff" in methods:
             self.asynchronous.check_plateau(self.plateau_rates, self.plateau_patience)
