@@ -170,6 +170,47 @@ class AsynchronousConfig:
                 f"{patience!r}."
             )
 
+    def check_institutions(self, names: Sequence[str], *, waits: bool) -> None:
+        """Refuses a clock that these institutions can't be on.
+
+        Args:
+            names: Of all that train.
+            waits: Whether rounds of some method last as long as the slowest.
+
+        Raises:
+            ValueError: If the file lacks one of them, or if no round can end within
+                `max_simulated_seconds`, whatever is drawn.
+        """
+        known = {times.institution: times for times in self.institutions}
+        if self.institution_seconds == FROM_FILE and not known.keys() >= {*names}:
+            missing = [name for name in names if name not in known]
+            raise ValueError(
+                f"`institution_seconds` must have times of {missing} as well, got "
+                f"those of {sorted(known)}."
+            )
+        limit = self.max_simulated_seconds
+        if limit is None:
+            return
+        seconds = self._round_seconds(names)
+        least = max(seconds, default=0.0) if waits else min(seconds, default=0.0)
+        if least > limit:
+            raise ValueError(
+                "`max_simulated_seconds` must leave time for a round, which takes "
+                f"{least:g} s at least; got {limit:g}."
+            )
+
+    def _round_seconds(self, names: Sequence[str]) -> list[float]:
+        """Of rounds of these institutions, as far as chance doesn't decide."""
+        if self.institution_seconds == FROM_FILE:
+            return [
+                of.round_seconds for of in self.institutions if of.institution in names
+            ]
+        name, numbers = self.distribution
+        if name == "one_slow":
+            seconds, factor = numbers
+            return [seconds * factor, *([seconds] if len(names) > 1 else [])]
+        return [numbers[0]] if name == "equal" else []
+
     @property
     def has_clock(self) -> bool:
         """Whether there is simulated time for all methods."""

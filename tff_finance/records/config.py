@@ -130,10 +130,10 @@ class StudyConfig:
                 if one is to be hidden among too few, or if one has fewer rows than
                 branches, or more than secure sums have room for.
         """
-        self.training.check_institutions(list(train_rows))
         trained = {*self.methods}
         if self.contribution:
             trained.add(self.contribution.method)
+        self.training.check_institutions(list(train_rows), trained)
         if not trained.isdisjoint(INSTITUTION_PRIVATE_METHODS):
             self.training.institution_privacy.check_not_vacuous(len(train_rows))
         if not trained.isdisjoint(BRANCH_METHODS):

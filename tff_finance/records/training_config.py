@@ -202,16 +202,23 @@ class TrainingConfig:
                     f"{', '.join((*allowed, *REFERENCES))}; got {sorted(unfit)}."
                 )
 
-    def check_institutions(self, names: Sequence[str]) -> None:
+    def check_institutions(
+        self, names: Sequence[str], methods: Collection[str] = ()
+    ) -> None:
         """Refuses settings that these institutions can't satisfy.
 
         Args:
             names: Of all that train.
+            methods: That they train.
 
         Raises:
-            ValueError: If the hostile one isn't among them, or if there are fewer than
-                a round is to have.
+            ValueError: If the hostile one isn't among them, if there are fewer than
+                a round is to have, or if they can't be on the simulated clock.
         """
+        waiting = (method for method in WITH_CLOCK if method != "fed_buff")
+        self.asynchronous.check_institutions(
+            names, waits=not set(methods).isdisjoint(waiting)
+        )
         if self.robustness.attack != NO_ATTACK:
             checks.check_one_of(
                 "hostile_institution", self.robustness.hostile_institution, names
