@@ -36,7 +36,8 @@ class CurvePoint:
         late_updates: Updates dropped since the last round, being too stale.
         lost_updates: Local rounds that outages broke off since then.
         counted: Whether anybody's update did. If not, nothing was learnt in the round:
-            it uses up no patience, and isn't validated unless the model moved.
+            it uses up no patience, and isn't validated unless the model moved or an
+            earlier round that counted is to be.
     """
 
     round: int
