@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from experiments import command_line, data_flags, study_flags, training_flags
+from tff_finance import checks
 from tff_finance.records import files
 from tff_finance.records.training_config import TASK_TRAINING, TrainingConfig
 
@@ -170,7 +171,13 @@ def _run_seed(data: _Data, seed: int) -> Any:
     from tff_finance.evaluation.time_to_target import timed_curve
     from tff_finance.preprocessing.consortium import encode_consortium
 
-    consortium = encode_consortium(data.institutions(seed), data.contract)
+    try:
+        institutions = data.institutions(seed)
+    except ValueError as error:  # chance may leave an institution too few rows
+        raise checks.RunFailedError(
+            f"Under seed {seed} the institutions can't be made: {error}"
+        ) from error
+    consortium = encode_consortium(institutions, data.contract)
     learners = _learners(data.training, len(consortium.encoder.feature_names))
     curves = []
     for name, learner in zip(_METHODS, learners, strict=True):

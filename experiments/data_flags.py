@@ -6,13 +6,15 @@ Either a public table that is dealt out to institutions (--dataset, --data_dir,
 
 import contextlib
 import pathlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from experiments import command_line, training_flags
 from experiments.dataset_names import DATASETS
+from tff_finance import checks
 from tff_finance.records.comparison_config import (
     CLASS_WEIGHTS,
     MIN_RESAMPLES,
@@ -107,8 +109,12 @@ def task() -> str:
     return _TASK.value
 
 
-def check() -> None:
-    """Refuses flags that don't go together, before anything is imported."""
+def check(varied: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Refuses flags that don't go together, before anything is imported.
+
+    Args:
+        varied: As of `training_flags.training`.
+    """
     if _TASK.value is None:
         command_line.usage_error("--task must be given with tables")
     own = {"contract": _CONTRACT.value, "table": _TABLE.value}
@@ -135,7 +141,7 @@ def check() -> None:
             f"{_RAW_PAYMENTS} only"
         )
     try:
-        training = training_flags.training(TASK_TRAINING[_TASK.value])
+        training = training_flags.training(TASK_TRAINING[_TASK.value], varied)
         training.dp_sgd.check_own_features(_DATASET.value not in PAYMENT_TABLES)
     except ValueError as error:
         command_line.usage_error(error)
@@ -225,6 +231,7 @@ def config(
     methods: tuple[str, ...],
     contribution: ContributionConfig | None = None,
     train_rows: Mapping[str, int] | None = None,
+    varied: Mapping[str, Any] = MappingProxyType({}),
 ) -> ComparisonConfig:
     """The configuration that the flags ask for; a usage error if there is none.
 
@@ -236,6 +243,7 @@ def config(
         contribution: Whose models show what institutions contribute.
         train_rows: As `institutions` gives them, so that what doesn't suit these is
             refused before anything is trained; None refuses it later.
+        varied: As of `training_flags.training`.
 
     Returns:
         The configuration.
@@ -256,7 +264,7 @@ def config(
             payments=_payments(),
             seeds=seeds,
             methods=methods,
-            training=training_flags.training(TASK_TRAINING[_TASK.value]),
+            training=training_flags.training(TASK_TRAINING[_TASK.value], varied),
             runtime=runtime,
             contribution=contribution,
         )
@@ -266,7 +274,30 @@ def config(
             study.check_suits_institutions(train_rows)
     except ValueError as error:
         command_line.usage_error(error)
+    if train_rows is not None:
+        _check_nothing_pools(data, study, train_rows)
     return study
+
+
+def _check_nothing_pools(
+    data: "ComparisonData", study: ComparisonConfig, institutions: Collection[str]
+) -> None:
+    """Refuses what pools labels of different things, saying which methods don't."""
+    from tff_finance.evaluation.targets import check_nothing_pools, pooling, targets_of
+
+    asked = {
+        "payments": study.payments,
+        "class_weights": study.class_weights != "none",
+        "contribution": study.contribution,
+    }
+    methods = pooling(study.methods)
+    try:
+        check_nothing_pools(targets_of(data.contract, institutions), asked | methods)
+    except checks.RunFailedError as error:
+        pooled = {name for names in methods.values() for name in names}
+        others = [name for name in study.methods if name not in pooled]
+        hint = f" Others than these: --methods={','.join(others)}."
+        command_line.usage_error(f"{error}{hint if pooled and others else ''}")
 
 
 def _payments() -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """Flags of every binary that trains on the case study's population: which one."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -43,11 +45,23 @@ def config(
     seeds: tuple[int, ...],
     methods: tuple[str, ...],
     contribution: ContributionConfig | None = None,
+    varied: Mapping[str, Any] = MappingProxyType({}),
 ) -> CaseStudyConfig:
-    """The configuration that the flags ask for; a usage error if there is none."""
+    """The configuration that the flags ask for; a usage error if there is none.
+
+    Args:
+        runtime: As in the configuration, likewise what follows.
+        seeds: Repetitions.
+        methods: To train.
+        contribution: Whose models show what institutions contribute.
+        varied: As of `training_flags.training`.
+
+    Returns:
+        The configuration.
+    """
     asked = scenario()
     try:
-        training = training_flags.training(asked.training)
+        training = training_flags.training(asked.training, varied)
         study = CaseStudyConfig(
             scenario=asked.name,
             heterogeneity=(

@@ -2,6 +2,9 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from absl import flags
 
@@ -311,11 +314,15 @@ _SECURE_AGGREGATION = {
 }
 
 
-def training(defaults: TrainingConfig) -> TrainingConfig:
+def training(
+    defaults: TrainingConfig, varied: Mapping[str, Any] = MappingProxyType({})
+) -> TrainingConfig:
     """Training as asked for.
 
     Args:
         defaults: Of flags that aren't given.
+        varied: Values of settings that a search varies, as if they were given; by
+            flag.
 
     Returns:
         The settings.
@@ -323,34 +330,44 @@ def training(defaults: TrainingConfig) -> TrainingConfig:
     Raises:
         ValueError: If a setting makes no sense.
     """
-    given = {f.name: f.value for f in _TRAINING if f.value is not None}
+    given = _given(_TRAINING, varied)
     if "hidden_units" in given:
         given["hidden_units"] = _widths(given["hidden_units"])
     if "plateau_rates" in given:
         given["plateau_rates"] = tuple(given["plateau_rates"])
-    own = {f.name: f.value for f in _PERSONALIZATION if f.value is not None}
+    own = _given(_PERSONALIZATION, varied)
     if "fed_md_models" in own:
         own["fed_md_models"] = tuple(own["fed_md_models"].split(";"))
     given["personalization"] = dataclasses.replace(defaults.personalization, **own)
     for name, of_name in _NESTED.items():
-        changes = {f.name: f.value for f in of_name if f.value is not None}
+        changes = _given(of_name, varied)
         given[name] = dataclasses.replace(getattr(defaults, name), **changes)
-    dp_sgd = {n: f.value for n, f in _DP_SGD.items() if f.value is not None}
-    given["dp_sgd"] = dataclasses.replace(defaults.dp_sgd, **dp_sgd)
-    if "most_rows_per_customer" in dp_sgd and not given["dp_sgd"].by_customer:
-        raise ValueError("`most_rows_per_customer` needs `privacy_unit` customer.")
     for name, keyed in {
+        "dp_sgd": _DP_SGD,
         "institution_privacy": _INSTITUTION_PRIVACY,
         "secure_aggregation": _SECURE_AGGREGATION,
     }.items():
-        asked = {n: f.value for n, f in keyed.items() if f.value is not None}
+        values = _given(keyed.values(), varied)
+        asked = {n: values[f.name] for n, f in keyed.items() if f.name in values}
         given[name] = dataclasses.replace(getattr(defaults, name), **asked)
-    given["asynchronous"] = _asynchronous(defaults.asynchronous)
+        if "most_rows_per_customer" in asked and not given[name].by_customer:
+            raise ValueError("`most_rows_per_customer` needs `privacy_unit` customer.")
+    asynchronous = _given(_ASYNCHRONOUS, varied)
+    given["asynchronous"] = _asynchronous(defaults.asynchronous, asynchronous)
     return dataclasses.replace(defaults, **given)
 
 
-def _asynchronous(defaults: AsynchronousConfig) -> AsynchronousConfig:
-    given = {f.name: f.value for f in _ASYNCHRONOUS if f.value is not None}
+def _given(
+    of: Iterable[flags.FlagHolder[Any]], varied: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The values of flags that have one, by name."""
+    values = {flag.name: varied.get(flag.name, flag.value) for flag in of}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _asynchronous(
+    defaults: AsynchronousConfig, given: dict[str, Any]
+) -> AsynchronousConfig:
     path = pathlib.Path(given.get("institution_seconds", ""))
     if path.suffix in {".csv", ".toml"}:
         given["institutions"] = read_institution_times(path)
@@ -364,8 +381,8 @@ def given() -> dict[str, str]:
     return {flag.name: flag.serialize() for flag in defined if flag.value is not None}
 
 
-def _widths(given: list[str]) -> tuple[int, ...]:
-    if not all(width.isdigit() for width in given):
+def _widths(given: Sequence[str] | Sequence[int]) -> tuple[int, ...]:
+    if not all(str(width).isdigit() for width in given):
         raise ValueError(
             f"`hidden_units` must be whole numbers such as 32,16; got {given}."
         )

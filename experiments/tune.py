@@ -12,8 +12,8 @@ Training flags that are given hold for all trials.
 
 import importlib.metadata
 import pathlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -29,7 +29,13 @@ from tff_finance.records import files
 from tff_finance.records.comparison_config import ComparisonConfig
 from tff_finance.records.config import FIRST_REPORTED_SEED, CaseStudyConfig, StudyConfig
 from tff_finance.records.method_names import METHODS, PRIVATE_METHODS
-from tff_finance.records.search_space import FORMS, parse_search
+from tff_finance.records.search_space import (
+    FORMS,
+    Dimension,
+    check_values,
+    first_values,
+    parse_search,
+)
 from tff_finance.records.tuning_config import TuningConfig
 
 if TYPE_CHECKING:
@@ -87,12 +93,13 @@ _PRUNE = flags.DEFINE_bool(
 
 def main() -> None:
     """Runs the search."""
+    dimensions = _dimensions()
     on_tables = bool(data_flags.given())
     if on_tables:
-        _check_tables_alone()
+        _check_tables_alone(first_values(dimensions))
     _check_optuna()
     data = data_flags.data() if on_tables else None
-    config, runtime = _config_and_runtime(data)
+    config, runtime = _config_and_runtime(data, dimensions)
     directory = command_line.output_directory(_OUTPUT_DIR.value)
     for note in [*(data.notes() if data else ()), *_privacy_notes()]:
         command_line.report_progress(f"note: {note}")
@@ -108,7 +115,7 @@ def main() -> None:
 
         trials = run_search(
             _loss(config, data, lambda: runtime.execution_context(directory)),
-            parse_search(config.search, config.study.training),
+            dimensions,
             trials=_TRIALS.value,
             seed=config.sampler_seed,
             file=directory / "checkpoints" / "trials.sqlite",
@@ -122,13 +129,26 @@ def main() -> None:
     command_line.report_progress(f"Wrote {directory / 'best.flags'} and trials.csv.")
 
 
-def _check_tables_alone() -> None:
+def _dimensions() -> list[Dimension]:
+    """What is varied; a usage error if that makes no sense, or is given as well."""
+    try:
+        dimensions = parse_search(_SEARCH.value)
+    except ValueError as error:
+        command_line.usage_error(f"flag --search: {error}")
+    if both := {d.name for d in dimensions} & set(training_flags.given()):
+        command_line.usage_error(
+            f"--{', --'.join(sorted(both))} can't be both given and searched"
+        )
+    return dimensions
+
+
+def _check_tables_alone(varied: Mapping[str, Any]) -> None:
     if given := scenario_flags.given():
         command_line.usage_error(
             f"--{', --'.join(given)} are of the case study and "
             f"--{', --'.join(data_flags.given())} of real tables: give either"
         )
-    data_flags.check()
+    data_flags.check(varied)
 
 
 def _check_optuna() -> None:
@@ -156,34 +176,38 @@ def _seeds() -> tuple[int, ...]:
 
 
 def _config_and_runtime(
-    data: "ComparisonData | None",
+    data: "ComparisonData | None", dimensions: Sequence[Dimension]
 ) -> tuple[TuningConfig, runtime_flags.Runtime]:
     """Of the method and the seeds that are tuned on."""
-    methods = (_METHOD.value,)
+    # Settings that aren't varied may make no sense without those that are.
+    methods, varied = (_METHOD.value,), first_values(dimensions)
     if not data:
         banks = [bank.name for bank in scenario_flags.scenario().banks]
         runtime = runtime_flags.Runtime(banks)
-        study = scenario_flags.config(runtime.name, seeds=_seeds(), methods=methods)
-        return _config(study), runtime
+        study = scenario_flags.config(
+            runtime.name, seeds=_seeds(), methods=methods, varied=varied
+        )
+        return _config(study, dimensions), runtime
     train_rows = data_flags.institutions(data, _seeds()[0])
     runtime = runtime_flags.Runtime(list(train_rows))
     study = data_flags.config(
-        data, runtime.name, seeds=_seeds(), methods=methods, train_rows=train_rows
+        data,
+        runtime.name,
+        seeds=_seeds(),
+        methods=methods,
+        train_rows=train_rows,
+        varied=varied,
     )
-    return _config(study), runtime
+    return _config(study, dimensions), runtime
 
 
-def _config(study: StudyConfig) -> TuningConfig:
+def _config(study: StudyConfig, dimensions: Sequence[Dimension]) -> TuningConfig:
     """The search that the flags ask for; a usage error if there is none."""
     first = _FIRST_REPORTED_SEED.value
     try:
-        dimensions = parse_search(_SEARCH.value, study.training)
+        check_values(dimensions, study.training)
     except ValueError as error:
         command_line.usage_error(f"flag --search: {error}")
-    if both := {d.name for d in dimensions} & set(training_flags.given()):
-        command_line.usage_error(
-            f"--{', --'.join(sorted(both))} can't be both given and searched"
-        )
     try:
         return TuningConfig(
             study=study,

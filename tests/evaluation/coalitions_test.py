@@ -217,6 +217,26 @@ def test_a_coalition_that_can_not_train_is_named():
         run(Source(labels=0), class_weights="balanced")
 
 
+def test_a_coalition_that_settings_do_not_suit_is_named(monkeypatch):
+    def build(names, *arguments, num_institutions, **options):
+        if num_institutions == 2:
+            raise ValueError("`local_layers` suits none")
+        return build_boosting(names, *arguments, **options)
+
+    monkeypatch.setattr(built_methods, "build_methods", build)
+    with pytest.raises(
+        checks.RunFailedError, match="coalition of a, b can't train: `local_layers`"
+    ):
+        run()
+
+
+def test_classes_that_cannot_be_balanced_end_the_run(monkeypatch):
+    for name in "bc":
+        monkeypatch.delitem(BANKS, name)
+    with pytest.raises(checks.RunFailedError, match="need rows of both classes"):
+        run(Source(labels=0), class_weights="balanced", contribution=None)
+
+
 def test_nothing_is_trained_unless_asked_for(record):
     bare = run(contribution=None)
     assert bare.coalitions == ()

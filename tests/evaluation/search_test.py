@@ -15,12 +15,10 @@ from tff_finance import checks
 from tff_finance.evaluation.search import run_search
 from tff_finance.evaluation.trials import UnusableSettingsError, best, settings_text
 from tff_finance.records.search_space import parse_search
-from tff_finance.records.training_config import TrainingConfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DIMENSIONS = parse_search(
-    ["client_learning_rate=0.001:10:log", "local_epochs=1,2,5", "batch_size=16:512"],
-    TrainingConfig(),
+    ["client_learning_rate=0.001:10:log", "local_epochs=1,2,5", "batch_size=16:512"]
 )
 
 
@@ -227,7 +225,7 @@ def test_settings_met_before_are_not_tried_again():
         tried.append(settings["local_epochs"])
         yield 1.0 / settings["local_epochs"]
 
-    dimensions = parse_search(["local_epochs=1,2,5"], TrainingConfig())
+    dimensions = parse_search(["local_epochs=1,2,5"])
     trials = run_search(objective, dimensions, trials=12, seed=0)
     assert sorted(tried) == sorted(set(tried))
     assert len(trials) == 12

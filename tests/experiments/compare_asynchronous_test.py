@@ -1,11 +1,26 @@
 """The binary that compares FedBuff with FedAvg: what it refuses, and what it names."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
-from tests.experiments.compare_test import write_tables
+from tests.experiments.compare_test import ROOT, write_tables
 from tests.experiments.tune_test import call
+
+# A later seed's draw leaves an institution too few rows.
+UNLUCKY = """
+from experiments import command_line, compare_asynchronous
+def main():
+    def institutions(seed):
+        raise ValueError("too few rows")
+    data = compare_asynchronous._Data(
+        description="", institutions=institutions, contract=None, training=None
+    )
+    compare_asynchronous._run_seed(data, 7)
+command_line.run(main)
+"""
 
 
 @pytest.mark.parametrize(
@@ -64,3 +79,18 @@ def test_the_result_names_the_tables(tmp_path):
     assert [run["rounds"] for run in result["runs"]["fed_buff"]] == [5]
     assert "final AUC, fed_buff" in output
     assert (tmp_path / "out" / "asynchronous.png").stat().st_size > 10_000
+
+
+def test_a_seed_whose_institutions_cannot_be_made_is_named():
+    done = subprocess.run(
+        [sys.executable, "-c", UNLUCKY],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "Under seed 7 the institutions can't be made: too few rows" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -134,10 +134,23 @@ def write_tables(folder, spoil=lambda table: table):
     )
 
 
-@pytest.mark.parametrize("argument", ["--help", "--rounds=0"])
-def test_help_and_refusals_spare_pandera(argument):
+@pytest.mark.parametrize(
+    ("arguments", "code", "printed"),
+    [
+        (["--help"], 0, "--rounds"),
+        (
+            [
+                *("--output_dir=out", "--task=risk", "--rounds=0"),
+                *("--contract=c.toml", "--table=a=a.csv"),
+            ],
+            2,
+            "`rounds` must be at least 1",
+        ),
+    ],
+)
+def test_help_and_refusals_spare_pandera(arguments, code, printed):
     done = subprocess.run(
-        [sys.executable, "-c", WITNESS, argument],
+        [sys.executable, "-c", WITNESS, *arguments],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -145,6 +158,8 @@ def test_help_and_refusals_spare_pandera(argument):
         check=False,
         timeout=60,
     )
+    assert done.returncode == code, done.stderr
+    assert printed in done.stdout + done.stderr
     assert done.stdout.endswith("pandera imported: False\n")
 
 
@@ -217,6 +232,29 @@ def test_bad_data_settings_are_refused_before_tensorflow(
     assert found == code, errors
     assert culprit in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        # The default has centralized and gradient_boosting.
+        ([], "--methods=local,fed_avg,fed_sgd"),
+        (["--methods=fed_md"], "`methods=fed_md` needs labels"),
+        (["--methods=local", "--class_weights=balanced"], "`class_weights` needs"),
+        (["--methods=local", "--contribution=fed_avg"], "`contribution` needs labels"),
+    ],
+)
+def test_what_pools_labels_is_refused_over_different_ones(tmp_path, arguments, culprit):
+    given = write_tables(tmp_path)
+    with (tmp_path / "contract.toml").open("a") as contract:
+        contract.write('\n[institutions.bank_a]\nlabel_meaning = "it was repaid"\n')
+    code, _, errors = call(
+        f"--output_dir={tmp_path / 'out'}", "--task=risk", *given, *arguments
+    )
+    assert code == 2, errors
+    assert errors.count("\n") == 1
+    assert culprit in errors
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_too_many_coalitions_are_refused_before_tensorflow(tmp_path):

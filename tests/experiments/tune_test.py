@@ -75,6 +75,30 @@ def test_a_bad_flag_gets_one_line_and_exit_code_2(tmp_path, arguments, culprit):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--search=branches=200,500", "--method=dp_ftrl"],
+        [
+            "--search=outage_rate=1e-6:1e-4:log",
+            "--search=outage_seconds=10:100",
+            "--institution_seconds=equal(60)",
+        ],
+        [
+            "--search=outage_rate=1e-6:1e-4:log",
+            "--outage_seconds=60",
+            "--institution_seconds=equal(60)",
+        ],
+    ],
+)
+def test_what_makes_sense_with_searched_values_only_is_taken(tmp_path, arguments):
+    """Up to the folder, which can't be made."""
+    (tmp_path / "file").touch()
+    code, _, errors = call(f"--output_dir={tmp_path / 'file'}", *arguments)
+    assert code == 1, errors
+    assert "can't write" in errors
+
+
 def test_without_optuna_it_says_what_to_install(tmp_path):
     code, _, errors = call(
         f"--output_dir={tmp_path}", RATE, before="sys.modules['optuna'] = None"

@@ -65,7 +65,6 @@ def test_times_are_positive(text):
         ({"max_staleness": -1}, "`max_staleness` must be at least 0"),
         ({"fed_buff_rounds": 0}, "`fed_buff_rounds` must be at least 1"),
         ({"max_simulated_seconds": 60.0}, "`institution_seconds` must be given"),
-        ({"outage_rate": 0.1, "outage_seconds": 1.0}, "`institution_seconds` must be"),
         (
             {"institution_seconds": "equal(60)", "outage_seconds": 1.0},
             "`outage_rate` must be given with `outage_seconds`",
@@ -77,6 +76,16 @@ def test_times_are_positive(text):
 def test_settings_that_make_no_sense_are_refused(settings, named):
     with pytest.raises(ValueError, match=named):
         AsynchronousConfig(**settings)
+
+
+def test_outages_need_a_clock_which_fed_buff_has():
+    outages = {"outage_rate": 0.1, "outage_seconds": 1.0}
+    config = AsynchronousConfig(**outages)
+    with pytest.raises(ValueError, match="`institution_seconds` must be given with"):
+        config.check_outages(["local", "fed_avg"])
+    config.check_outages(["fed_avg", "fed_buff"])
+    timed = AsynchronousConfig(institution_seconds="equal(60)", **outages)
+    timed.check_outages(["fed_avg"])
 
 
 def test_files_of_both_kinds_say_the_same(tmp_path):

@@ -6,7 +6,11 @@ import math
 
 import pytest
 
-from tff_finance.records.asynchronous_config import AsynchronousConfig
+from tff_finance.records.asynchronous_config import (
+    FROM_FILE,
+    AsynchronousConfig,
+    InstitutionTimes,
+)
 from tff_finance.records.config import CaseStudyConfig
 from tff_finance.records.contribution_config import ContributionConfig
 from tff_finance.records.dp_sgd_config import DpSgdConfig
@@ -27,6 +31,16 @@ def config(**options):
         "training": TrainingConfig(hidden_units=(8, 4), client_learning_rate=0.1),
     }
     return CaseStudyConfig(**defaults | options)
+
+
+ONLY_A = {
+    "institution_seconds": FROM_FILE,
+    "institutions": (InstitutionTimes(institution="a", seconds=9.0),),
+}
+
+
+def on_clock(text, seconds):
+    return AsynchronousConfig(institution_seconds=text, max_simulated_seconds=seconds)
 
 
 @pytest.mark.parametrize(
@@ -159,9 +173,26 @@ def test_poisson_batches_are_not_for_shards(method):
 
 def test_a_plateau_that_training_does_not_live_to_see_is_refused():
     options = {"plateau_rates": ("client",), "patience": 10}
+    late = TrainingConfig(plateau_patience=10, **options)
     with pytest.raises(ValueError, match="`plateau_patience` must be below `patience`"):
-        TrainingConfig(plateau_patience=10, **options)
-    assert TrainingConfig(plateau_patience=9, **options)
+        config(methods=("fed_avg",), training=late)
+    in_time = TrainingConfig(plateau_patience=9, **options)
+    assert config(methods=("fed_avg",), training=in_time)
+
+
+def test_fed_buff_has_its_own_patience_and_clock():
+    training = TrainingConfig(
+        plateau_rates=("server",),
+        plateau_patience=30,
+        asynchronous=AsynchronousConfig(outage_rate=1e-4, outage_seconds=600.0),
+    )
+    assert config(methods=("fed_buff",), training=training)
+    with pytest.raises(ValueError, match="`plateau_patience` must be below `patience`"):
+        config(methods=("fed_avg", "fed_buff"), training=training)
+    steady = dataclasses.replace(training, plateau_rates=())
+    assert config(methods=("local", "fed_buff"), training=steady)
+    with pytest.raises(ValueError, match="without a simulated clock"):
+        config(methods=("local", "fed_avg"), training=steady)
 
 
 def test_fed_buffs_rates_fall_in_time_and_at_the_server_only():
@@ -369,6 +400,14 @@ def test_settings_for_which_a_method_has_no_room_are_refused():
             {"participation": ParticipationConfig(min_cohort=3)},
             "`min_cohort` must be between 1 and 2, got 3",
         ),
+        (
+            {"asynchronous": AsynchronousConfig(**ONLY_A)},
+            r"`institution_seconds` must have times of \['b'\] as well, got .*\['a'\]",
+        ),
+        (
+            {"asynchronous": on_clock("equal(60)", 59)},
+            "must leave time for a round, which takes 60 s at least; got 59",
+        ),
     ],
 )
 def test_settings_that_the_institutions_cannot_satisfy_are_refused(training, message):
@@ -379,6 +418,29 @@ def test_settings_that_the_institutions_cannot_satisfy_are_refused(training, mes
             methods=("fed_avg",), training=TrainingConfig(**training)
         ).check_suits_institutions({"a": 5, "b": 5})
     TrainingConfig().check_institutions(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        on_clock("equal(60)", 60),
+        on_clock("lognormal(60, 0.5)", 1),  # luck may have it
+        on_clock("one_slow(60, 10)", 600),
+        AsynchronousConfig(**ONLY_A, max_simulated_seconds=9.0),
+    ],
+)
+def test_clocks_on_which_a_round_can_end_are_taken(clock):
+    TrainingConfig(asynchronous=clock).check_institutions(["a"], ["fed_avg"])
+
+
+def test_a_round_that_waits_lasts_as_long_as_its_slowest():
+    training = TrainingConfig(asynchronous=on_clock("one_slow(60, 10)", 599))
+    training.check_institutions(["a", "b"], ["local", "fed_buff"])
+    with pytest.raises(ValueError, match="takes 600 s at least; got 599"):
+        training.check_institutions(["a", "b"], ["fed_avg", "fed_buff"])
+    hasty = TrainingConfig(asynchronous=on_clock("one_slow(60, 0.5)", 29))
+    with pytest.raises(ValueError, match="takes 30 s at least; got 29"):
+        hasty.check_institutions(["a", "b"], ["fed_buff"])
 
 
 @pytest.mark.parametrize(

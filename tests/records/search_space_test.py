@@ -2,9 +2,12 @@
 
 import pytest
 
+from tff_finance.records.asynchronous_config import AsynchronousConfig
 from tff_finance.records.search_space import (
     Choices,
     Range,
+    check_values,
+    first_values,
     parse_search,
     setting_text,
 )
@@ -59,9 +62,10 @@ TRAINING = TrainingConfig()
     ],
 )
 def test_texts(text, expected):
-    (dimension,) = parse_search([text], TRAINING)
+    (dimension,) = parse_search([text])
     assert dimension == expected
-    assert parse_search([str(dimension)], TRAINING) == [dimension]
+    assert parse_search([str(dimension)]) == [dimension]
+    check_values([dimension], TRAINING)
 
 
 @pytest.mark.parametrize(
@@ -93,15 +97,27 @@ def test_texts(text, expected):
 )
 def test_what_makes_no_sense_is_refused(text, culprit):
     with pytest.raises(ValueError, match=culprit) as caught:
-        parse_search([text], TRAINING)
-    assert str(caught.value).startswith(f"{text!r}: ")
+        check_values(parse_search([text]), TRAINING)
+    # A range says its limits as decimals once it is read.
+    assert str(caught.value).startswith(f"'{text.partition('=')[0]}")
 
 
 def test_a_search_of_nothing_or_of_one_thing_twice_is_refused():
     with pytest.raises(ValueError, match="at least one setting: NAME=LOW:HIGH"):
-        parse_search([], TRAINING)
+        parse_search([])
     with pytest.raises(ValueError, match="local_epochs is given twice"):
-        parse_search(["local_epochs=1,2", "local_epochs=3:4"], TRAINING)
+        parse_search(["local_epochs=1,2", "local_epochs=3:4"])
+
+
+def test_values_are_checked_beside_the_first_ones_of_other_settings():
+    outages = ["outage_rate=1e-6:1e-4:log", "outage_seconds=10,100"]
+    dimensions = parse_search(outages)
+    clock = AsynchronousConfig(institution_seconds="equal(60)")
+    training = TrainingConfig(asynchronous=clock)
+    check_values(dimensions, training)
+    assert first_values(dimensions) == {"outage_rate": 1e-6, "outage_seconds": 10}
+    with pytest.raises(ValueError, match=r"^'outage_seconds=10.*`outage_rate` must be"):
+        check_values(dimensions[1:], training)
 
 
 def test_settings_are_as_their_flags_take_them():

@@ -70,9 +70,9 @@ class Breaking(CountingProcess):
         )
 
 
-def run_breaking(finite, *, patience=3, **options):
+def run_breaking(finite, *, patience=3, process=None, **options):
     """None stands for a round that nobody takes part in."""
-    process = Breaking()
+    process = process or Breaking()
     stopping = StoppingRule(
         max_rounds=len(finite), patience=patience, **options.pop("stopping", {})
     )
@@ -107,6 +107,37 @@ def test_training_in_which_no_update_has_counted_has_diverged():
     message = "none of 2 rounds had as many institutions as it needs"
     with pytest.raises(UnfitSettingsError, match=message):
         run_breaking([None, None])
+
+
+class Rejecting(Breaking):
+    """Its aggregator leaves out whatever is finite."""
+
+    def next(self, state, client_data):
+        output = super().next(state, client_data)
+        finite = client_data[0] if client_data else 0
+        metrics = output.metrics | {"aggregator": {"rejected_updates": finite}}
+        return types.SimpleNamespace(state=state, metrics=metrics)
+
+
+@pytest.mark.parametrize("ends_at_divergence", [False, True])
+@pytest.mark.parametrize("patience", [1, None])
+@pytest.mark.parametrize("finite", [[2], [1], [2, None]])
+def test_rounds_that_only_reject_have_not_diverged(
+    finite, patience, ends_at_divergence
+):
+    """As the first one does that norms of the round before are lacking to."""
+    with pytest.raises(UnfitSettingsError, match="first round only measures: give 2"):
+        run_breaking(
+            finite,
+            process=Rejecting(),
+            patience=patience,
+            stopping={"ends_at_divergence": ends_at_divergence},
+        )
+
+
+def test_what_is_not_finite_after_rejections_has_diverged():
+    with pytest.raises(TrainingDivergedError, match="no update has counted in 2"):
+        run_breaking([2, 0], process=Rejecting())
 
 
 def test_divergence_of_cohorts_may_be_a_result():

@@ -10,7 +10,12 @@ import tensorflow_federated as tff
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.training.loop_test import START, CountingProcess, KilledError, scripted
+from tests.training.scripted_training import (
+    START,
+    CountingProcess,
+    KilledError,
+    scripted,
+)
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.client_work.batches import LocalEpochs
 from tff_finance.institutions.examples import client_dataset, dense_examples

@@ -99,7 +99,7 @@ def client_result(
         sums["loss_sum"] = tf.where(finite, tf.cast(loss_sum, tf.float64), 0.0)
         sums["loss_rows"] = tf.where(finite, rows, 0.0)
     sums["num_examples"] = tf.cast(num_rows, tf.int64)
-    sums["num_institutions"] = tf.constant(1, tf.int64)
+    sums["num_institutions"] = tf.cast(num_rows > 0, tf.int64)
     sums["non_finite_updates"] = tf.cast(~finite, tf.int64)
     if shared_change:
         sums["shared"] = shared_change
@@ -270,8 +270,8 @@ def build_client_work_process(
     Returns:
         Client work that broadcasts `S`. Its metrics are `loss` (NaN if no row
         counts) and `loss_rows`, how many it is the mean of, each once an epoch (both
-        missing if `sums` don't have them); `num_examples`, `num_institutions` and
-        `non_finite_updates`.
+        missing if `sums` don't have them); `num_examples`, `num_institutions`, how
+        many have rows, and `non_finite_updates`.
     """
     state_type, weights_type, data_type = client_update.type_signature.parameter
     sums_type = client_update.type_signature.result[1]

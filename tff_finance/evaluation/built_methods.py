@@ -63,14 +63,11 @@ class BuiltMethods:
             The methods, in the order of their names.
 
         Raises:
-            ValueError: If classes are to be balanced and one has no row.
             UnfitSettingsError: If a method can't be built with the settings.
+            RunFailedError: If classes are to be balanced and one has no row.
         """
         width, number = len(encoder.feature_names), len(institutions)
-        weight = 1.0
-        if self._balanced:
-            tables = [examples.train for examples in institutions]
-            weight = federated_label_counts(tables).balancing_weight
+        weight = self._positive_weight(institutions)
         key = (names, width, number, weight)
         if key not in self._built:
             try:
@@ -87,3 +84,12 @@ class BuiltMethods:
             except ValueError as error:
                 raise checks.UnfitSettingsError(str(error)) from error
         return self._built[key]
+
+    def _positive_weight(self, institutions: Sequence[TrainingExamples]) -> float:
+        if not self._balanced:
+            return 1.0
+        counts = federated_label_counts([examples.train for examples in institutions])
+        try:
+            return counts.balancing_weight
+        except ValueError as error:  # no other settings of training would mend it
+            raise checks.RunFailedError(str(error)) from error

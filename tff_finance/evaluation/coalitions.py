@@ -105,7 +105,8 @@ class CoalitionRunner:
             fitted = method.fit(
                 training, seed=self.seed, folder=self.kept.training(name)
             )
-        except ValueError as error:  # such as members none of whom has a positive row
+        except (ValueError, checks.RunFailedError) as error:
+            # Such as members none of whom has a positive row.
             raise checks.RunFailedError(
                 f"Under seed {self.seed} the coalition of {', '.join(members)} can't "
                 f"train: {error}"

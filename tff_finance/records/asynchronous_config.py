@@ -69,7 +69,8 @@ class AsynchronousConfig:
             has `FED_BUFF_SECONDS`.
         institutions: With `FROM_FILE`, each institution's times.
         outage_rate: Outages per simulated second of an institution that is up,
-            drawn by seed, besides those of `institutions`; needs a clock.
+            drawn by seed, besides those of `institutions`; needs a clock, which
+            FedBuff has.
         outage_seconds: How long each of these takes.
         buffer_size: K, updates in FedBuff's buffer.
         staleness_exponent: An update of staleness tau counts `(1 + tau)` to minus
@@ -125,15 +126,26 @@ class AsynchronousConfig:
     def _check_outages(self) -> None:
         for name in ("outage_rate", "outage_seconds"):
             checks.check_at_least(name, getattr(self, name), 0)
-        if self.outage_rate and not self.has_clock:
-            raise ValueError(
-                "`institution_seconds` must be given with `outage_rate`: without a "
-                "simulated clock nobody is down."
-            )
         if self.outage_seconds and not self.outage_rate:
             raise ValueError(
                 "`outage_rate` must be given with `outage_seconds`, or no outage is "
                 "drawn that would take so long."
+            )
+
+    def check_outages(self, methods: Collection[str]) -> None:
+        """Refuses outages that no method would notice.
+
+        Args:
+            methods: That are trained.
+
+        Raises:
+            ValueError: If there is no simulated clock, and no FedBuff, which has one
+                of its own.
+        """
+        if self.outage_rate and not self.has_clock and "fed_buff" not in methods:
+            raise ValueError(
+                "`institution_seconds` must be given with `outage_rate`: without a "
+                "simulated clock, which fed_buff alone has of its own, nobody is down."
             )
 
     def check_plateau(self, rates: Collection[str], patience: int) -> None:
@@ -157,6 +169,47 @@ class AsynchronousConfig:
                 f"{self.fed_buff_patience}, after which training stops; got "
                 f"{patience!r}."
             )
+
+    def check_institutions(self, names: Sequence[str], *, waits: bool) -> None:
+        """Refuses a clock that these institutions can't be on.
+
+        Args:
+            names: Of all that train.
+            waits: Whether rounds of some method last as long as the slowest.
+
+        Raises:
+            ValueError: If the file lacks one of them, or if no round can end within
+                `max_simulated_seconds`, whatever is drawn.
+        """
+        known = {times.institution: times for times in self.institutions}
+        if self.institution_seconds == FROM_FILE and not known.keys() >= {*names}:
+            missing = [name for name in names if name not in known]
+            raise ValueError(
+                f"`institution_seconds` must have times of {missing} as well, got "
+                f"those of {sorted(known)}."
+            )
+        limit = self.max_simulated_seconds
+        if limit is None:
+            return
+        seconds = self._round_seconds(names)
+        least = max(seconds, default=0.0) if waits else min(seconds, default=0.0)
+        if least > limit:
+            raise ValueError(
+                "`max_simulated_seconds` must leave time for a round, which takes "
+                f"{least:g} s at least; got {limit:g}."
+            )
+
+    def _round_seconds(self, names: Sequence[str]) -> list[float]:
+        """Of rounds of these institutions, as far as chance doesn't decide."""
+        if self.institution_seconds == FROM_FILE:
+            return [
+                of.round_seconds for of in self.institutions if of.institution in names
+            ]
+        name, numbers = self.distribution
+        if name == "one_slow":
+            seconds, factor = numbers
+            return [seconds * factor, *([seconds] if len(names) > 1 else [])]
+        return [numbers[0]] if name == "equal" else []
 
     @property
     def has_clock(self) -> bool:

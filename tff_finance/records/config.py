@@ -71,6 +71,7 @@ class StudyConfig:
             self._check_coalitions(self.contribution.method)
             trained = (*trained, self.contribution.method)
         self.training.check_suits(trained)
+        self.training.asynchronous.check_outages(trained)
         self.training.dp_sgd.check_customers_known(self.customers_known)
         self.training.dp_sgd.check_own_features(not self.features_of_other_rows)
         self._check_runtime(trained)
@@ -140,10 +141,10 @@ class StudyConfig:
                 if one is to be hidden among too few, or if one has fewer rows than
                 branches, or more than secure sums have room for.
         """
-        self.training.check_institutions(list(train_rows))
         trained = {*self.methods}
         if self.contribution:
             trained.add(self.contribution.method)
+        self.training.check_institutions(list(train_rows), trained)
         if not trained.isdisjoint(INSTITUTION_PRIVATE_METHODS):
             self.training.institution_privacy.check_not_vacuous(len(train_rows))
         if not trained.isdisjoint(BRANCH_METHODS):

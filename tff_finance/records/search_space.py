@@ -66,26 +66,25 @@ class Choices:
 Dimension = Range | Choices
 
 
-def parse_search(texts: Sequence[str], training: TrainingConfig) -> list[Dimension]:
+def parse_search(texts: Sequence[str]) -> list[Dimension]:
     """Reads what a search may vary.
 
     Args:
         texts: One for each setting.
-        training: The settings that aren't varied.
 
     Returns:
         The dimensions in order.
 
     Raises:
-        ValueError: If a text has none of the forms, if it names no setting that can
-            be varied, or one twice, or if a value makes no sense for its setting.
+        ValueError: If a text has none of the forms, or if it names no setting that
+            can be varied, or one twice.
     """
     if not texts:
         raise ValueError(f"a search needs at least one setting: {FORMS}")
     dimensions = []
     for text in texts:
         try:
-            dimensions.append(_parse(text, training))
+            dimensions.append(_parse(text))
         except ValueError as error:
             raise ValueError(f"{text!r}: {error}") from error
     names = [dimension.name for dimension in dimensions]
@@ -94,27 +93,48 @@ def parse_search(texts: Sequence[str], training: TrainingConfig) -> list[Dimensi
     return dimensions
 
 
+def first_values(dimensions: Sequence[Dimension]) -> dict[str, Any]:
+    """A value of each setting that is varied: the first of choices, a lower limit."""
+    return {dimension.name: _ends(dimension)[0] for dimension in dimensions}
+
+
+def check_values(dimensions: Sequence[Dimension], training: TrainingConfig) -> None:
+    """Refuses values that make no sense, beside the first ones of other settings.
+
+    Args:
+        dimensions: What is varied.
+        training: The settings that aren't.
+
+    Raises:
+        ValueError: If a choice or a limit doesn't make sense for its setting.
+    """
+    first = first_values(dimensions)
+    for dimension in dimensions:
+        for value in _ends(dimension):
+            try:
+                replace_settings(training, first | {dimension.name: value})
+            except ValueError as error:
+                raise ValueError(f"'{dimension}': {error}") from error
+
+
 def setting_text(value: Any) -> str:
     """A setting as its flag takes it."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else _text(value)
 
 
-def _parse(text: str, training: TrainingConfig) -> Dimension:
+def _parse(text: str) -> Dimension:
     name, equals, values = text.partition("=")
     if not (equals and name and values):
         raise ValueError(f"must be {FORMS}")
     kind = _kind(name)
-    dimension = (
-        _range(name, values, kind) if ":" in values else _choices(name, values, kind)
-    )
-    ends = (
-        (dimension.low, dimension.high)
-        if isinstance(dimension, Range)
-        else dimension.values
-    )
-    for value in ends:
-        replace_settings(training, {name: value})
-    return dimension
+    return _range(name, values, kind) if ":" in values else _choices(name, values, kind)
+
+
+def _ends(dimension: Dimension) -> tuple[Any, ...]:
+    """The values that are tried before a search: those between the limits aren't."""
+    if isinstance(dimension, Range):
+        return dimension.low, dimension.high
+    return dimension.values
 
 
 def _kind(name: str) -> type:

@@ -21,6 +21,7 @@ from tff_finance.records.method_names import (
 from tff_finance.records.participation import EVERYONE, ParticipationConfig
 from tff_finance.records.personalization_config import PersonalizationConfig
 from tff_finance.records.robustness import NO_ATTACK, NOBODY_HOSTILE, RobustnessConfig
+from tff_finance.records.settings_of_methods import READERS
 
 WEIGHTINGS = ("examples", "uniform")
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "adam", "yogi")
@@ -156,11 +157,6 @@ class TrainingConfig:
             )
         checks.check_at_least("plateau_patience", self.plateau_patience, 1)
         checks.check_at_least("plateau_minimum", self.plateau_minimum, 0)
-        if self.plateau_rates and self.plateau_patience >= self.patience:
-            raise ValueError(
-                f"`plateau_patience` must be below `patience`, {self.patience}, after "
-                f"which training stops; got {self.plateau_patience!r}."
-            )
 
     def check_suits(self, methods: Collection[str]) -> None:
         """Refuses settings under which one of the methods isn't defined.
@@ -171,7 +167,8 @@ class TrainingConfig:
         Raises:
             ValueError: If SCAFFOLD is to have another local optimizer than SGD, FedPer
                 more local layers than there are, FedBuff another client rate in time,
-                or a method cohorts or an attack that it has no room for.
+                a method cohorts or an attack that it has no room for, or if training
+                stops before a rate is reduced.
         """
         layers = len(self.hidden_units) + 1
         if "fed_per" in methods and self.personalization.local_layers > layers:
@@ -183,6 +180,12 @@ class TrainingConfig:
             raise ValueError(
                 "`client_optimizer` must be sgd for scaffold, whose variates are means "
                 f"of gradients; got {self.client_optimizer!r}."
+            )
+        patient = not set(methods).isdisjoint(READERS["patience"])
+        if patient and self.plateau_rates and self.plateau_patience >= self.patience:
+            raise ValueError(
+                f"`plateau_patience` must be below `patience`, {self.patience}, after "
+                f"which training stops; got {self.plateau_patience!r}."
             )
         if "fed_buff" in methods:
             self.asynchronous.check_plateau(self.plateau_rates, self.plateau_patience)
@@ -199,16 +202,23 @@ class TrainingConfig:
                     f"{', '.join((*allowed, *REFERENCES))}; got {sorted(unfit)}."
                 )
 
-    def check_institutions(self, names: Sequence[str]) -> None:
+    def check_institutions(
+        self, names: Sequence[str], methods: Collection[str] = ()
+    ) -> None:
         """Refuses settings that these institutions can't satisfy.
 
         Args:
             names: Of all that train.
+            methods: That they train.
 
         Raises:
-            ValueError: If the hostile one isn't among them, or if there are fewer than
-                a round is to have.
+            ValueError: If the hostile one isn't among them, if there are fewer than
+                a round is to have, or if they can't be on the simulated clock.
         """
+        waiting = (method for method in WITH_CLOCK if method != "fed_buff")
+        self.asynchronous.check_institutions(
+            names, waits=not set(methods).isdisjoint(waiting)
+        )
         if self.robustness.attack != NO_ATTACK:
             checks.check_one_of(
                 "hostile_institution", self.robustness.hostile_institution, names

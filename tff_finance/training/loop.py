@@ -115,9 +115,10 @@ def train(
     Raises:
         TrainingDivergedError: If a loss is not finite, or if no update is in as many
             rounds running as patience has, or in all, unless `stopping` ends with it.
-        UnfitSettingsError: If time is limited so that no round ends in time.
-        RunFailedError: If a budget was spent on rounds that were interrupted, or if
-            no round had as many institutions as it needs.
+        UnfitSettingsError: If time is limited so that no round ends in time, if no
+            round had as many institutions as it needs, or if all updates were
+            rejected.
+        RunFailedError: If a budget was spent on rounds that were interrupted.
         CheckpointError: If a checkpoint can't be written or read, or isn't one
             of this run.
         ReleaseError: If metrics can't be released.
@@ -358,9 +359,15 @@ def _end(
     if progress.has_counted or stopped_by == _DIVERGED:
         return stopped_by
     rounds = progress.round
-    if progress.has_lost_updates:
+    if progress.has_broken:
         reason = f"no update has counted in {rounds} rounds"
         return _diverged(reason, stopping, label)
+    if progress.has_rejected:
+        raise checks.UnfitSettingsError(
+            f"{label}: all updates of {rounds} rounds were rejected. Where norms are "
+            "judged by those of the round before, the first round only measures: give "
+            "2 rounds or more; otherwise a smaller learning rate, or larger bounds."
+        )
     if rounds and stopping.patience is not None:
         raise checks.UnfitSettingsError(
             f"{label}: none of {rounds} rounds had as many institutions as it needs: "

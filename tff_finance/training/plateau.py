@@ -66,7 +66,16 @@ class _Watch:
     since: int = 0  # the best round, or that of the last reduction
 
     def is_due(self, round_number: int, loss: float) -> bool:
-        """Takes note of a validated round; whether to reduce the rate after it."""
+        """Takes note of a validation; whether to reduce the rate after it.
+
+        Args:
+            round_number: Of the rounds in which an update counted; that of the last
+                one if in the validated round none did.
+            loss: Of the validation.
+
+        Returns:
+            Whether patience is up.
+        """
         if loss < self.best_loss:
             self.best_loss, self.since = loss, round_number
         if round_number - self.since < self.rule.patience:

@@ -36,7 +36,8 @@ class CurvePoint:
         late_updates: Updates dropped since the last round, being too stale.
         lost_updates: Local rounds that outages broke off since then.
         counted: Whether anybody's update did. If not, nothing was learnt in the round:
-            it uses up no patience, and isn't validated unless the model moved.
+            it uses up no patience, and isn't validated unless the model moved or an
+            earlier round that counted is to be.
     """
 
     round: int
@@ -53,6 +54,13 @@ class CurvePoint:
     late_updates: int | None = None
     lost_updates: int | None = None
     counted: bool = True
+
+    @property
+    def broken(self) -> bool:
+        """Whether updates came, and none of them was finite."""
+        return not (self.counted or self.rejected_updates) and (
+            self.non_finite_updates > 0
+        )
 
     def to_mapping(self) -> dict[str, Any]:
         """What is told of the round, by name: nobody's counting shows in the loss."""
@@ -184,18 +192,21 @@ class Progress:
         return any(point.counted for point in self.curve)
 
     @property
-    def has_lost_updates(self) -> bool:
-        """Whether there was a round whose updates were all left out."""
-        return any(
-            not point.counted and point.non_finite_updates + point.rejected_updates
-            for point in self.curve
-        )
+    def has_broken(self) -> bool:
+        """Whether there was a round none of whose updates was finite."""
+        return any(point.broken for point in self.curve)
+
+    @property
+    def has_rejected(self) -> bool:
+        """Whether the aggregator has left any update out."""
+        return any(point.rejected_updates for point in self.curve)
 
     def broken_rounds(self, point: CurvePoint) -> int:
         """How many rounds running had updates none of which was finite.
 
         Args:
-            point: The newest round. Rounds that nobody took part in are passed over.
+            point: The newest round. Rounds that nobody took part in are passed over,
+                and those whose finite updates were all rejected.
 
         Returns:
             The number; 0 if an update counted in the newest.
@@ -204,7 +215,7 @@ class Progress:
         for one in (point, *reversed(self.curve)):
             if one.counted:
                 break
-            broken += one.non_finite_updates > 0
+            broken += one.broken
         return broken
 
     def add(self, point: CurvePoint, weights: ModelWeights | None) -> None:

@@ -46,7 +46,7 @@ def read(metrics: Mapping[str, Any], *, clients: int, sampled: bool) -> RoundMet
     rejected = 0
     if isinstance(aggregator, Mapping):
         rejected = sum(int(aggregator.get(name, 0)) for name in _REJECTED)
-    institutions = int(work.get("num_institutions", clients))
+    institutions = int(work.get("num_institutions", clients))  # with rows
     somebodys = bool(clients and _rows(work))
     loss = float(work["loss"]) if "loss" in work else None
     if not somebodys and (sampled or not non_finite):
