@@ -231,7 +231,7 @@ def test_a_coalition_that_settings_do_not_suit_is_named(monkeypatch):
 
 
 def test_classes_that_cannot_be_balanced_end_the_run(monkeypatch):
-    for name in "bc":
+    for name in "cb":  # put back in the order in which they were
         monkeypatch.delitem(BANKS, name)
     with pytest.raises(checks.RunFailedError, match="need rows of both classes"):
         run(Source(labels=0), class_weights="balanced", contribution=None)
