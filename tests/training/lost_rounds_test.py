@@ -99,6 +99,26 @@ def test_cohorts_none_of_whose_updates_are_finite_diverge_when_patience_is_up():
     assert trained.weights == START + 3
 
 
+@pytest.mark.parametrize("finite", [[2, 0, 0, 0], [2, 0, None, 0, 0, None]])
+def test_cohorts_that_break_before_the_last_round_have_diverged(finite):
+    """Even if fewer rounds were left than patience has."""
+    message = "no update was finite in the last 3 rounds with updates"
+    with pytest.raises(TrainingDivergedError, match=message):
+        run_breaking(finite, patience=5)
+    ends = {"ends_at_divergence": True}
+    trained, _ = run_breaking(finite, patience=5, stopping=ends)
+    assert (trained.stopped_by, trained.weights) == ("diverged", START + 1)
+    # Without patience no validation is to end training.
+    fixed, _ = run_breaking(finite, patience=None)
+    assert fixed.stopped_by == "fixed_rounds"
+
+
+def test_a_cohort_or_two_that_break_at_the_end_may_be_bad_luck():
+    for finite, patience in (([1, 2, 0, 0], 3), ([2, 0], 2)):
+        trained, _ = run_breaking(finite, patience=patience)
+        assert trained.stopped_by == "max_rounds"
+
+
 def test_training_in_which_no_update_has_counted_has_diverged():
     """Instead of the initial weights being its outcome."""
     for patience in (3, None):

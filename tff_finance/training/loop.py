@@ -32,6 +32,10 @@ from tff_finance.training.releases import ReleaseManager, Releases
 from tff_finance.training.rounds import Rounds, RoundTiming, rounds_of
 
 _DIVERGED = "diverged"
+# Ends before which patience may have had no time.
+_AT_A_LIMIT = ("max_rounds", "max_simulated_seconds")
+# Broken rounds at such an end that tell divergence from bad luck.
+_TELLING = 3
 
 Validate = Callable[[ModelWeights], ValidationResult]
 
@@ -114,7 +118,8 @@ def train(
 
     Raises:
         TrainingDivergedError: If a loss is not finite, or if no update is in as many
-            rounds running as patience has, or in all, unless `stopping` ends with it.
+            rounds running as patience has, in the last 3 where the number of rounds or
+            simulated time ends training, or in all, unless `stopping` ends with it.
         UnfitSettingsError: If time is limited so that no round ends in time, if no
             round had as many institutions as it needs, or if all updates were
             rejected.
@@ -355,10 +360,20 @@ def _diverged(reason: str, stopping: StoppingRule, label: str) -> str:
 def _end(
     stopped_by: str, progress: Progress, stopping: StoppingRule, label: str
 ) -> str:
-    """Why training ended, unless its outcome would be the initial model."""
-    if progress.has_counted or stopped_by == _DIVERGED:
+    """Why training ended, unless it diverged or its outcome is the initial model."""
+    if stopped_by == _DIVERGED:
         return stopped_by
     rounds = progress.round
+    if progress.has_counted:
+        broken = progress.broken_at_end
+        if (
+            stopped_by in _AT_A_LIMIT
+            and stopping.patience is not None
+            and broken >= min(stopping.patience, _TELLING)
+        ):
+            reason = f"no update was finite in the last {broken} rounds with updates"
+            return _diverged(reason, stopping, label)
+        return stopped_by
     if progress.has_broken:
         reason = f"no update has counted in {rounds} rounds"
         return _diverged(reason, stopping, label)

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -200,6 +201,17 @@ class Progress:
     def has_rejected(self) -> bool:
         """Whether the aggregator has left any update out."""
         return any(point.rejected_updates for point in self.curve)
+
+    @property
+    def broken_at_end(self) -> int:
+        """How many rounds were broken since the last in which an update counted.
+
+        Rounds that nobody took part in are passed over; 0 if a round among the others
+        had finite updates, which were rejected.
+        """
+        since = itertools.takewhile(lambda p: not p.counted, reversed(self.curve))
+        lost = [p for p in since if p.non_finite_updates or p.rejected_updates]
+        return len(lost) if all(point.broken for point in lost) else 0
 
     def broken_rounds(self, point: CurvePoint) -> int:
         """How many rounds running had updates none of which was finite.
