@@ -135,7 +135,7 @@ def test_an_institution_without_rows_changes_nothing(
     )
     work = metrics["client_work"]
     assert work["non_finite_updates"] == 0
-    assert work["num_institutions"] == 4
+    assert work["num_institutions"] == 3
     assert work["num_examples"] == 110
     assert np.isfinite(work["loss"])
 
