@@ -58,6 +58,15 @@ def test_values_are_summarized_over_seeds():
     assert private["ci95"] is None
 
 
+def test_intervals_of_shares_end_where_shares_do():
+    rows = [row(1, 0.9, metric="features_recovered"), row(1, 0.1, metric="advantage")]
+    rows += [row(2, 1.0, metric="features_recovered"), row(2, 0.0, metric="advantage")]
+    share, difference = summarize_attacks(rows, [1, 2])["membership"]
+    assert share["ci95"][0] < 0.9
+    assert share["ci95"][1] == 1
+    assert difference["ci95"][0] < 0
+
+
 def test_what_is_undefined_has_its_reason():
     undefined = row(1, None, low=None, high=None, reason="too few rows")
     [found] = summarize_attacks([undefined, row(2, 0.5)], [1, 2])["membership"]

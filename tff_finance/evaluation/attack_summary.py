@@ -9,6 +9,16 @@ from tff_finance.records.attack_rows import ATTACKS, AttackRow
 
 _OF_ONE_SEED = ("seed", "value", "low", "high", "trials", "reason", "delta")
 
+# Student's t knows no bounds, but no share is below 0 or above 1.
+_SHARES = (
+    "auc",
+    "tpr_at_fpr_1",
+    "tpr_at_fpr_0_1",
+    "features_recovered",
+    "features_without_information",
+    "records_recovered",
+)
+
 
 def summarize_attacks(
     rows: Sequence[AttackRow], seeds: Sequence[int]
@@ -42,7 +52,10 @@ def summarize_attacks(
 def _over_seeds(by_seed: dict[int, AttackRow], seeds: Sequence[int]) -> dict[str, Any]:
     present = [by_seed[seed] for seed in seeds if seed in by_seed]
     reason = next((row.reason for row in present if row.value is None), "")
-    return summarize([row.value for row in present], reason=reason) | {
+    summary = summarize([row.value for row in present], reason=reason)
+    if summary.get("ci95") and present[0].metric in _SHARES:
+        summary["ci95"] = [min(max(limit, 0.0), 1.0) for limit in summary["ci95"]]
+    return summary | {
         "within_seeds": [
             None if row.low is None else [row.low, row.high] for row in present
         ],

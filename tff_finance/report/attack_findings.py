@@ -13,7 +13,6 @@ from tff_finance.report.catalogue import Words
 from tff_finance.report.content import Study
 
 _PREPARED = "prepared_model"
-_PRIVATE = ("little_noise", "record_dp")
 # What makes two results those of the same attack.
 _ATTACK = ("method", "hidden_units", "batch_size")
 
@@ -37,7 +36,7 @@ def attack_findings(study: Study, words: Words) -> list[str]:
 
 
 def _inversion(results: Sequence[Result], words: Words) -> list[str]:
-    """For each kind of server and number of rows what its best attack gets."""
+    """For each kind of server what its best attack gets of few rows and of many."""
     cells: dict[tuple, dict[str, Result]] = {}
     for one in results:
         if one["target"] == "gradient" and one["institutions"] == 1:
@@ -45,10 +44,11 @@ def _inversion(results: Sequence[Result], words: Words) -> list[str]:
             key = tuple(one[setting] for setting in settings)
             cells.setdefault(key, {})[one["metric"]] = one
     found = [cell for cell in cells.values() if "features_gained" in cell]
+    sizes = {cell["features_gained"]["batch_size"] for cell in found}
     return [
         sentence
         for active in (False, True)
-        for rows in sorted({cell["features_gained"]["batch_size"] for cell in found})
+        for rows in sorted({min(sizes), max(sizes)} if sizes else ())
         if (sentence := _of_server(found, rows, words, active=active))
     ]
 
@@ -63,7 +63,7 @@ def _of_server(
         if cell["features_gained"]["batch_size"] == rows
         and (cell["features_gained"]["method"] == _PREPARED) == active
     ]
-    private = [cell for cell in of_server if _protection(cell) in _PRIVATE]
+    private = [cell for cell in of_server if _protection(cell) == "record_dp"]
     compared = {_attack(cell) for cell in private}
     unprotected = [
         cell
@@ -98,6 +98,12 @@ def _of_server(
             "any information.",
             **values,
         )
+    same = [cell for cell in of_server if _attack(cell) == _attack(best)]
+    return formats.join(words, text, _protected(same, words), _control(same, words))
+
+
+def _protected(cells: Sequence[Mapping[str, Result]], words: Words) -> str:
+    """What the attack gets in spite of privacy; empty if it wasn't tried."""
     parts = [
         words.say(
             "%(protection)s: %(share)s, %(more)s points more",
@@ -105,15 +111,29 @@ def _of_server(
             share=words.percent(cell["features_recovered"]["mean"]),
             more=_gained(cell, words),
         )
-        for cell in private
-        if _attack(cell) == _attack(best)
+        for cell in cells
+        if _protection(cell) == "record_dp"
     ]
     if not parts:
-        return text
-    protected = words.say(
+        return ""
+    return words.say(
         "The same attack, protected: %(parts)s.", parts=words.say("; ").join(parts)
     )
-    return formats.join(words, text, protected)
+
+
+def _control(cells: Sequence[Mapping[str, Result]], words: Words) -> str:
+    """That hardly any noise stops the attack too, if it does."""
+    controls = [
+        value(cell["features_gained"])
+        for cell in cells
+        if _protection(cell) == "little_noise"
+    ]
+    if not any(one["ci95"] and one["ci95"][0] <= 0 for one in controls):
+        return ""
+    return words.say(
+        "Hardly any noise, which protects nobody, stops it as well: this attack shows "
+        "nothing of privacy."
+    )
 
 
 def _attack(cell: Mapping[str, Result]) -> tuple:
@@ -145,7 +165,7 @@ def _membership(results: Sequence[Result], words: Words) -> list[str]:
             words.say(
                 "%(protection)s: %(share)s",
                 protection=attack_words.protection(one, words),
-                share=words.number(one["mean"], 3),
+                share=formats.plain(value(one), words),
             )
             for one in (_best(unprotected), *_by_epsilon(private))
         ]

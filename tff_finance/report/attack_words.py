@@ -24,10 +24,10 @@ _TARGETS = {
 _UNPROMISED = {
     "none": mark("no protection"),
     "secure_sum": mark("secure aggregation"),
+    "little_noise": mark("hardly any noise"),
 }
 _PROMISED = {
     "record_dp": mark("record-level privacy, epsilon %(epsilon)s"),
-    "little_noise": mark("hardly any noise, epsilon %(epsilon)s"),
     "missing_noise": mark("noise left out, epsilon %(epsilon)s claimed"),
     "missing_sampling": mark("sampling left out, epsilon %(epsilon)s claimed"),
 }
@@ -62,9 +62,9 @@ def protection(result: Result, words: Words) -> str:
     name = str(result["protection"])
     if result["metric"] == "features_without_information":
         return words.say("no information")
-    if result["epsilon"] is None:
-        return words.say(_UNPROMISED.get(name, name))
-    return words.say(_PROMISED[name], epsilon=f"{result['epsilon']:g}")
+    if name in _PROMISED:
+        return words.say(_PROMISED[name], epsilon=f"{result['epsilon']:g}")
+    return words.say(_UNPROMISED.get(name, name))
 
 
 def claims(results: Sequence[Result], words: Words) -> list[str]:

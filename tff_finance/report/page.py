@@ -64,11 +64,13 @@ class Page:
     """Everything on the page.
 
     Attributes:
+        heading: The question that it answers.
         opening: Sections before the parts.
         parts: One per record.
         closing: Sections after the parts.
     """
 
+    heading: str
     opening: Sequence[Section]
     parts: Sequence[Part]
     closing: Sequence[Section]
@@ -122,10 +124,17 @@ def build_page(
             settings = dataclasses.replace(settings, title=heading)
         closing.append(settings)
     return Page(
+        heading=_heading(studies, words),
         opening=[comparison_section(studies, words)] if several else [],
         parts=parts,
         closing=closing,
     )
+
+
+def _heading(studies: Sequence[Study], words: Words) -> str:
+    if all("attacks" in study.summary and not study.methods for study in studies):
+        return words.say("What do updates and models tell about customers?")
+    return words.say("What would the banks gain from training together?")
 
 
 def write_page(page: Page, words: Words, path: pathlib.Path) -> None:

@@ -20,6 +20,8 @@ from tff_finance.report.catalogue import Words
 # A phone's width at 1:1, with letters that can be read there; the page scales figures
 # up where there is room.
 WIDTH_INCHES = 4.8
+# Letters of a legend's name that half of it has room for.
+_LONGEST_OF_TWO = 26
 MEDIUM = 11
 SMALL = 10
 GRID = "#d5d9de"
@@ -121,9 +123,16 @@ def new_figure(height: float) -> matplotlib.figure.Figure:
     )
 
 
-def legend_above(axes: matplotlib.axes.Axes, *, columns: int = 2) -> None:
-    """Puts the axes' legend above them, where it hides nothing."""
+def legend_above(axes: matplotlib.axes.Axes, *, columns: int | None = None) -> None:
+    """Puts the axes' legend above them, where it hides nothing.
+
+    Args:
+        axes: With labelled content.
+        columns: Of the legend. Default: two, or one if names are too long for that.
+    """
     handles, names = axes.get_legend_handles_labels()
+    if columns is None:
+        columns = 1 if max(map(len, names), default=0) > _LONGEST_OF_TWO else 2
     assert isinstance(axes.figure, matplotlib.figure.Figure)
     axes.figure.legend(
         handles,
