@@ -10,7 +10,7 @@ from tests.evaluation.hand_made import BANKS, SEEDS, make_record, with_test_rows
 from tff_finance.evaluation.intervals import t_interval
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.records.coalition_row import CoalitionRow
-from tff_finance.records.run_record import BootstrapRow
+from tff_finance.records.run_rows import BootstrapRow
 
 BOTH = "bank_a/bank_b"
 AUC = {BOTH: 0.9, "bank_a": 0.7, "bank_b": 0.6}

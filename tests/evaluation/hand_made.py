@@ -2,13 +2,8 @@
 
 import dataclasses
 
-from tff_finance.records.run_record import (
-    CurveRow,
-    InstitutionRow,
-    MetricRow,
-    RunRecord,
-    RunRow,
-)
+from tff_finance.records.run_record import RunRecord
+from tff_finance.records.run_rows import CurveRow, InstitutionRow, MetricRow, RunRow
 
 BANKS = ("bank_a", "bank_b")
 METHODS = ("local", "fed_avg", "centralized")

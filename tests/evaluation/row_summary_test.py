@@ -6,7 +6,7 @@ import pytest
 
 from tests.evaluation.hand_made import SEEDS, make_record
 from tff_finance.evaluation.summary import build_summary
-from tff_finance.records.run_record import BootstrapRow
+from tff_finance.records.run_rows import BootstrapRow
 
 LIMITS = {0: (0.1, 0.3), 1: (0.2, 0.6)}
 

@@ -19,7 +19,8 @@ from tests.evaluation.hand_made import (
 )
 from tff_finance.evaluation.intervals import t_interval
 from tff_finance.evaluation.summary import build_summary
-from tff_finance.records.run_record import DIFFERENT_TARGETS, InstitutionRow
+from tff_finance.records.run_record import DIFFERENT_TARGETS
+from tff_finance.records.run_rows import InstitutionRow
 
 
 @pytest.fixture(scope="module")

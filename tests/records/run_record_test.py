@@ -11,13 +11,13 @@ from tff_finance.records.coalition_row import CoalitionRow, join_members
 from tff_finance.records.config import CaseStudyConfig
 from tff_finance.records.method_names import METHODS
 from tff_finance.records.privacy_row import PrivacyRow
-from tff_finance.records.run_record import (
+from tff_finance.records.run_record import RunRecord
+from tff_finance.records.run_rows import (
     CurveRow,
     FeatureRow,
     HistogramRow,
     InstitutionRow,
     MetricRow,
-    RunRecord,
     RunRow,
 )
 from tff_finance.records.training_config import TrainingConfig

@@ -4,7 +4,7 @@ import dataclasses
 import types
 
 from tests.report.sample import sample_study
-from tff_finance.records.run_record import CurveRow, RunRow
+from tff_finance.records.run_rows import CurveRow, RunRow
 from tff_finance.report.learning_curves import bytes_per_round, of_exchanges
 
 

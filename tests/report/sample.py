@@ -5,7 +5,7 @@ import dataclasses
 from tests.evaluation.hand_made import BANKS, METHODS, SEEDS, make_record
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.metrics.score_histogram import FIRST_POSITIVE_BIN
-from tff_finance.records.run_record import FeatureRow, HistogramRow
+from tff_finance.records.run_rows import FeatureRow, HistogramRow
 from tff_finance.report.content import Study
 
 # Rows of a model's histogram: distance from the middle bin, negatives, positives.

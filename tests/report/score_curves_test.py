@@ -5,7 +5,7 @@ import pytest
 import sklearn.metrics
 
 from tff_finance.metrics.score_histogram import BINS_PER_LOGIT, LOGIT_BOUND
-from tff_finance.records.run_record import HistogramRow
+from tff_finance.records.run_rows import HistogramRow
 from tff_finance.report import score_curves
 from tff_finance.report.score_curves import GRID, ScoreHistograms
 

@@ -16,7 +16,7 @@ from tff_finance.metrics.card_alerts import CardLedger, daily_card_histogram
 from tff_finance.metrics.daily_histogram import DailyHistogram, daily_histogram
 from tff_finance.metrics.fraud import CARDS_PER_DAY
 from tff_finance.metrics.values import Metric, Undefined, Value
-from tff_finance.records.run_record import MetricRow
+from tff_finance.records.run_rows import MetricRow
 from tff_finance.tasks.task import Task
 
 # Ten years; a histogram has 4,096 bins for each day.

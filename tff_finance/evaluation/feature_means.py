@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tff_finance.preprocessing.consortium import TrainingExamples
-from tff_finance.records.run_record import FeatureRow
+from tff_finance.records.run_rows import FeatureRow
 
 
 def mean_customer(training: Sequence[TrainingExamples]) -> np.ndarray:

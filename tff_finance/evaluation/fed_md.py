@@ -28,7 +28,7 @@ from tff_finance.preprocessing.reference_table import (
     federated_moments,
 )
 from tff_finance.records.personalization_config import PersonalizationConfig
-from tff_finance.records.run_record import CurveRow, RunRow
+from tff_finance.records.run_rows import CurveRow, RunRow
 from tff_finance.training.communication import type_bytes
 from tff_finance.training.folder import TrainingFolder
 from tff_finance.training.loop import TrainingDivergedError

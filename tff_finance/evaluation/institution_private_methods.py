@@ -38,7 +38,7 @@ from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.privacy import accounting
 from tff_finance.privacy.ledger import Entry, Ledger
 from tff_finance.records.privacy_row import CONSORTIUM
-from tff_finance.records.run_record import RunRow
+from tff_finance.records.run_rows import RunRow
 from tff_finance.training import communication
 from tff_finance.training.cohorts import cohort_data
 from tff_finance.training.folder import TrainingFolder

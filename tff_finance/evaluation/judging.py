@@ -14,11 +14,8 @@ from tff_finance.metrics.accumulate import histogram_from_scores
 from tff_finance.metrics.derived import METRICS, all_metrics, auc_bounds
 from tff_finance.metrics.score_histogram import ScoreHistogram
 from tff_finance.metrics.values import Metric, Undefined
-from tff_finance.records.run_record import (
-    DIFFERENT_TARGETS,
-    HistogramRow,
-    MetricRow,
-)
+from tff_finance.records.run_record import DIFFERENT_TARGETS
+from tff_finance.records.run_rows import HistogramRow, MetricRow
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from tff_finance.metrics.validation import (
 )
 from tff_finance.preprocessing.consortium import TrainingExamples
 from tff_finance.records.participation import EVERYONE, ParticipationConfig
-from tff_finance.records.run_record import CurveRow, RunRow
+from tff_finance.records.run_rows import CurveRow, RunRow
 from tff_finance.tasks import keras_models
 from tff_finance.training import communication
 from tff_finance.training.begun_rounds import BegunRounds

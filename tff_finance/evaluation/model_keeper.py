@@ -16,7 +16,7 @@ from tff_finance.evaluation.targets import targets_of
 from tff_finance.preprocessing.consortium import Consortium
 from tff_finance.records.comparison_config import ComparisonConfig
 from tff_finance.records.method_names import WITHOUT_GLOBAL_NETWORK
-from tff_finance.records.run_record import MetricRow
+from tff_finance.records.run_rows import MetricRow
 from tff_finance.records.versions import result_versions
 from tff_finance.tasks.catalogue import TASKS
 

@@ -8,7 +8,7 @@ import tensorflow_federated as tff
 
 from tff_finance.datasets.contract import Contract
 from tff_finance.institutions.institution import Institution
-from tff_finance.records.run_record import InstitutionRow
+from tff_finance.records.run_rows import InstitutionRow
 from tff_finance.training import communication
 
 ExchangedTypes = tuple[Sequence[tff.Type], Sequence[tff.Type]]

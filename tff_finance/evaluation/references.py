@@ -8,7 +8,7 @@ import numpy as np
 from tff_finance.evaluation.methods import GLOBAL, Fitted, Learner, curve_rows
 from tff_finance.institutions.examples import Examples, dense_examples
 from tff_finance.preprocessing.consortium import TrainingExamples
-from tff_finance.records.run_record import RunRow
+from tff_finance.records.run_rows import RunRow
 from tff_finance.training.folder import TrainingFolder
 from tff_finance.training.loop import Trained
 

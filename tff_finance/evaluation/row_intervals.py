@@ -21,7 +21,7 @@ from tff_finance.evaluation.summary import (
 from tff_finance.evaluation.test_scores import TestScores
 from tff_finance.institutions.examples import Examples
 from tff_finance.metrics.values import Undefined
-from tff_finance.records.run_record import BootstrapRow
+from tff_finance.records.run_rows import BootstrapRow
 
 # Keeps the resamples apart from what else a seed decides.
 _STREAM = 1

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from tff_finance.evaluation.across_seeds import over_seeds
 from tff_finance.evaluation.bootstrap import PairedDifference
 from tff_finance.metrics.values import Undefined, Value
-from tff_finance.records.run_record import BootstrapRow
+from tff_finance.records.run_rows import BootstrapRow
 
 _NONE_COMPUTED = "no interval over test rows is computed for this value"
 

@@ -15,11 +15,8 @@ from tff_finance.evaluation.multiple_comparisons import simultaneous
 from tff_finance.evaluation.privacy_summary import summarize_privacy
 from tff_finance.evaluation.row_summary import Cell, RowIntervals
 from tff_finance.records.method_names import WITHOUT_GLOBAL_NETWORK
-from tff_finance.records.run_record import (
-    DIFFERENT_TARGETS,
-    MetricRow,
-    RunRecord,
-)
+from tff_finance.records.run_record import DIFFERENT_TARGETS, RunRecord
+from tff_finance.records.run_rows import MetricRow
 from tff_finance.records.stopped_by import at_maximum
 
 SCHEMA_VERSION = 1

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tff_finance.metrics.score_histogram import LOGIT_BINS, LOGIT_BOUND
-from tff_finance.records.run_record import HistogramRow
+from tff_finance.records.run_rows import HistogramRow
 
 Array = NDArray[np.float64]
 
