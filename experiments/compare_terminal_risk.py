@@ -40,7 +40,7 @@ def main() -> None:
     _check_alike(configs)
 
     from tff_finance.evaluation.arms import compare_arms
-    from tff_finance.evaluation.study import finished_scores
+    from tff_finance.evaluation.study_parts import finished_scores
     from tff_finance.records.run_folder import RunFolder
     from tff_finance.report.arms_console import print_arms
     from tff_finance.report.arms_figure import draw_arms

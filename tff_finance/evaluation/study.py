@@ -30,6 +30,7 @@ from tff_finance.evaluation.record_rows import (
 )
 from tff_finance.evaluation.row_intervals import RowIntervals, bootstrap_rows
 from tff_finance.evaluation.run_storage import example_store, state_directory
+from tff_finance.evaluation.study_parts import StudyParts
 from tff_finance.evaluation.targets import (
     check_nothing_pools,
     differ,
@@ -43,11 +44,10 @@ from tff_finance.metrics.score_histogram import ScoreHistogram
 from tff_finance.metrics.values import Metric
 from tff_finance.preprocessing.consortium import Consortium, encode_consortium
 from tff_finance.preprocessing.statistics import exchanged_types
-from tff_finance.records import files
 from tff_finance.records.coalition_row import CoalitionRow
 from tff_finance.records.config import StudyConfig
 from tff_finance.records.privacy_row import PrivacyRow
-from tff_finance.records.run_folder import RunFolder, differences
+from tff_finance.records.run_folder import RunFolder
 from tff_finance.records.run_record import (
     RunRecord,
     join_rows,
@@ -55,15 +55,11 @@ from tff_finance.records.run_record import (
 from tff_finance.records.versions import result_versions
 from tff_finance.tasks.risk import RISK
 from tff_finance.tasks.task import Task
-from tff_finance.training.folder import TrainingFolder
 
 # Parts of a seed that no method has.
 _INSTITUTIONS = "institutions"
 _INTERVALS = "intervals"
 _CONTRIBUTION = "contribution"
-
-# Lies beside a method's record.
-_SCORES = "scores.npz"
 
 Keep = Callable[[str, Fitted, Consortium], None]
 
@@ -169,9 +165,9 @@ class _Runner:
     ) -> None:
         self._study = study
         self._report_progress = report_progress
-        self._folder = folder
         self._methods = methods
         self._header = _empty_record(study)
+        self._parts = StudyParts(folder, self._header)
         self._scores: dict[str, TestScores] = {}
 
     def run_seed(self, seed: int) -> tuple[bool, RunRecord]:
@@ -191,7 +187,7 @@ class _Runner:
         consortium = encode_consortium(institutions, self._study.contract)
         self._scores = {}
         if not records[_INSTITUTIONS]:
-            records[_INSTITUTIONS] = self._finish(
+            records[_INSTITUTIONS] = self._parts.finish(
                 seed, _INSTITUTIONS, self._describe(institutions, consortium, seed)
             )
         check_nothing_pools(
@@ -212,13 +208,13 @@ class _Runner:
             done = records[method.name]
             if not (done and self._has_scores(seed, method.name)):
                 record = self._run_method(method, consortium, seed, payments)
-                records[method.name] = self._finish(seed, method.name, record)
+                records[method.name] = self._parts.finish(seed, method.name, record)
         if self._study.row_intervals and not records[_INTERVALS]:
             record = self._intervals(institutions, consortium, seed)
-            records[_INTERVALS] = self._finish(seed, _INTERVALS, record)
+            records[_INTERVALS] = self._parts.finish(seed, _INTERVALS, record)
         if contribution and not records[_CONTRIBUTION]:
             record = self._contribution(institutions, seed)
-            records[_CONTRIBUTION] = self._finish(seed, _CONTRIBUTION, record)
+            records[_CONTRIBUTION] = self._parts.finish(seed, _CONTRIBUTION, record)
         return False, join_rows([record for record in records.values() if record])
 
     def _institutions(self, seed: int) -> Sequence[Institution]:
@@ -240,32 +236,19 @@ class _Runner:
         return institutions
 
     def _finished(self, seed: int, name: str) -> RunRecord | None:
-        record = self._folder.finished(_part(seed, name)) if self._folder else None
-        if record:
-            self._check_same_run(record, _part(seed, name))
+        record = self._parts.finished(seed, name)
         if record and name in self._study.config.methods:
             self._report_progress(f"seed {seed}  {name:<17} was finished before")
         return record
 
-    def _check_same_run(self, record: RunRecord, part: str) -> None:
-        """Refuses a part copied from another run's folder, or left by one."""
-        of = ("experiment", "config", "scenario", "preprocessing", "versions")
-        before, now = (
-            {name: getattr(one, name) for name in of} for one in (record, self._header)
-        )
-        if differing := differences(before, now):
-            raise checks.RunFailedError(
-                f"checkpoints/{part}/record is a part of another run: {differing[0]}. "
-                "Delete it to have this part run again."
-            )
-
-    def _finish(self, seed: int, name: str, record: RunRecord) -> RunRecord:
-        if self._folder:
-            self._folder.finish(_part(seed, name), record)
-        return record
-
-    def _training(self, part: str) -> TrainingFolder | None:
-        return TrainingFolder(run=self._folder, part=part) if self._folder else None
+    def _has_scores(self, seed: int, method: str) -> bool:
+        """Whether a finished method's scores are there, if they are asked for."""
+        if not self._study.row_intervals:
+            return True
+        scores = self._parts.scores(seed, method)
+        if scores is not None:
+            self._scores[method] = scores
+        return method in self._scores
 
     def _describe(
         self, institutions: Sequence[Institution], consortium: Consortium, seed: int
@@ -289,7 +272,7 @@ class _Runner:
     ) -> RunRecord:
         """Fits one method under one seed, then lets its models see the test rows."""
         start = time.monotonic()
-        folder = self._training(_part(seed, method.name))
+        folder = self._parts.training(seed, method.name)
         fitted = method.fit(consortium.training, seed=seed, folder=folder)
         if self._study.keep:
             self._study.keep(method.name, fitted, consortium)
@@ -313,7 +296,8 @@ class _Runner:
             )
         if self._study.row_intervals:
             scores = TestScores.of(fitted.scorers, consortium.test)
-            self._keep_scores(scores, seed, method.name)
+            self._scores[method.name] = scores
+            self._parts.keep_scores(seed, method.name, scores)
         rounds = max(run.rounds for run in fitted.runs)
         seconds = time.monotonic() - start
         self._report_progress(
@@ -351,21 +335,6 @@ class _Runner:
             )
         return rows
 
-    def _keep_scores(self, scores: TestScores, seed: int, method: str) -> None:
-        self._scores[method] = scores
-        if self._folder:
-            scores.write(self._folder.beside(_part(seed, method), _SCORES))
-
-    def _has_scores(self, seed: int, method: str) -> bool:
-        """Whether a finished method's scores are there, if they are asked for."""
-        if not self._study.row_intervals:
-            return True
-        assert self._folder, "only a folder has finished parts"
-        path = self._folder.beside(_part(seed, method), _SCORES)
-        if path.exists():
-            self._scores[method] = TestScores.read(path)
-        return method in self._scores
-
     def _intervals(
         self,
         institutions: Sequence[Institution],
@@ -402,7 +371,7 @@ class _Runner:
 
         def finish(name: str, rows: tuple[CoalitionRow, ...]) -> None:
             record = dataclasses.replace(self._header, coalitions=rows)
-            self._finish(seed, part(name), record)
+            self._parts.finish(seed, part(name), record)
 
         runner = CoalitionRunner(
             institutions=institutions,
@@ -413,39 +382,11 @@ class _Runner:
             kept=Kept(
                 finished=finished,
                 finish=finish,
-                training=lambda name: self._training(_part(seed, part(name))),
+                training=lambda name: self._parts.training(seed, part(name)),
             ),
             report_progress=self._report_progress,
         )
         return dataclasses.replace(self._header, coalitions=runner.run())
-
-
-def finished_scores(folder: RunFolder, *, seed: int, method: str) -> TestScores:
-    """The scores of test rows that a finished run keeps beside its checkpoints.
-
-    Args:
-        folder: The run's.
-        seed: One of its seeds.
-        method: One of its methods.
-
-    Returns:
-        The scores.
-
-    Raises:
-        RunFailedError: If they aren't there.
-    """
-    path = folder.beside(_part(seed, method), _SCORES)
-    try:
-        return TestScores.read(path)
-    except files.UNREADABLE as error:
-        raise checks.RunFailedError(
-            f"{path}: {files.what_is_wrong(error)}. Scores are kept by a comparison "
-            "that was run to its end in this folder: run it again."
-        ) from error
-
-
-def _part(seed: int, name: str) -> str:
-    return f"seed_{seed}/{name}"
 
 
 def _empty_record(study: Study) -> RunRecord:
