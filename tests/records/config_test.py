@@ -171,6 +171,14 @@ def test_poisson_batches_are_not_for_shards(method):
     assert config(methods=("fed_avg", method), runtime="in_process")
 
 
+@pytest.mark.parametrize("rate", ["client", "server"])
+def test_a_plateau_whose_rate_can_not_fall_is_refused(rate):
+    rates = {f"{rate}_learning_rate": 0.5, "plateau_rates": (rate,)}
+    assert TrainingConfig(plateau_minimum=0.4, **rates)
+    with pytest.raises(ValueError, match=f"below `{rate}_learning_rate`, 0.5"):
+        TrainingConfig(plateau_minimum=0.5, **rates)
+
+
 def test_a_plateau_that_training_does_not_live_to_see_is_refused():
     options = {"plateau_rates": ("client",), "patience": 10}
     late = TrainingConfig(plateau_patience=10, **options)

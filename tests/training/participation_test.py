@@ -140,6 +140,15 @@ def test_everyone_is_a_cohort_without_dropouts():
     assert not config.everyone
 
 
+def test_accounting_takes_cohorts_with_dropouts_but_no_minimum():
+    options = {"cohorts": POISSON, "dropout_rate": 0.2, "seed": 0}
+    asked = {"noise_multiplier": 1.1, "rounds": 7}
+    found = Participation(**options).mechanism(**asked)
+    assert found == POISSON.mechanism(**asked)
+    with pytest.raises(ValueError, match="`min_cohort` must be 1 for accounting"):
+        Participation(min_cohort=2, **options).mechanism(**asked)
+
+
 def test_participation_is_built_as_asked_for_and_described():
     config = ParticipationConfig(participation_rate=0.5, dropout_rate=0.1, min_cohort=2)
     built = build_participation(config, population=4, seed=3)

@@ -157,6 +157,13 @@ class TrainingConfig:
             )
         checks.check_at_least("plateau_patience", self.plateau_patience, 1)
         checks.check_at_least("plateau_minimum", self.plateau_minimum, 0)
+        for rate in self.plateau_rates:
+            start = getattr(self, f"{rate}_learning_rate")
+            if start is not None and self.plateau_minimum >= start:
+                raise ValueError(
+                    f"`plateau_minimum` must be below `{rate}_learning_rate`, {start}, "
+                    f"which is never reduced else; got {self.plateau_minimum!r}."
+                )
 
     def check_suits(self, methods: Collection[str]) -> None:
         """Refuses settings under which one of the methods isn't defined.

@@ -39,8 +39,12 @@ class Cohorts(Protocol):
         """Ascending numbers of the institutions, from 0; may be empty."""
         ...
 
+    def mechanism(self, *, noise_multiplier: float, rounds: int) -> Mechanism:
+        """What rounds release whose sums have Gaussian noise, for accounting."""
+        ...
+
     def to_mapping(self) -> dict[str, Any]:
-        """What privacy accounting must know of the sampling, for records.
+        """The sampling in words and numbers.
 
         Without a seed that a guarantee needs to be secret.
         """

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tff_finance import checks
+from tff_finance.privacy.mechanisms import Mechanism
 from tff_finance.records.participation import ParticipationConfig
 from tff_finance.training.cohorts import Cohorts, PoissonCohorts, UniformCohorts
 
@@ -86,8 +87,30 @@ class Participation:
         """Whose updates count, ascending from 0; may be empty."""
         return list(self.attendance(round_number).counted)
 
+    def mechanism(self, *, noise_multiplier: float, rounds: int) -> Mechanism:
+        """What rounds release whose sums have Gaussian noise, so many times the norm.
+
+        Args:
+            noise_multiplier: Standard deviation over the clipping norm.
+            rounds: Of the whole training, with those that were skipped.
+
+        Returns:
+            That of the cohorts: who drops out, which data don't decide, adds nothing
+            to it.
+
+        Raises:
+            ValueError: If there is a minimum above 1. Whether a cohort reached it
+                tells of each institution whether it was drawn.
+        """
+        if self.min_cohort > 1:
+            raise ValueError(
+                "`min_cohort` must be 1 for accounting, which knows no sampling that "
+                f"skips small cohorts; got {self.min_cohort}."
+            )
+        return self.cohorts.mechanism(noise_multiplier=noise_multiplier, rounds=rounds)
+
     def to_mapping(self) -> dict[str, Any]:
-        """What privacy accounting must know of the sampling, for records."""
+        """The sampling in words and numbers."""
         return self.cohorts.to_mapping() | {
             "dropout_rate": self.dropout_rate,
             "min_cohort": self.min_cohort,
