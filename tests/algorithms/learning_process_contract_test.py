@@ -39,6 +39,7 @@ from tff_finance.privacy.institution_level import (
 )
 from tff_finance.records.method_names import METHODS
 from tff_finance.runtime.in_process import InProcessContext
+from tff_finance.runtime.programs import map_reduce_form
 from tff_finance.training.checkpoints import Checkpoints
 
 ROUNDS = 3
@@ -300,7 +301,7 @@ def test_types(case):
 
 
 def test_splits_into_a_map_reduce_form_that_lets_no_row_out(case):
-    form = tff.backends.mapreduce.get_map_reduce_form_for_computation(case.process.next)
+    form = map_reduce_form(case.process.next)
     assert isinstance(form.work.type_signature.parameter[0], tff.SequenceType)
     leaves = tff.structure.flatten(form.work.type_signature.result)
     assert leaves

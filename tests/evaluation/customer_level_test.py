@@ -41,7 +41,8 @@ BY_CUSTOMER = DpSgdConfig(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def context():
+def context(uncompiled):
+    del uncompiled
     with in_process.execution_context():
         yield
 

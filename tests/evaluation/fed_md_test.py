@@ -37,7 +37,8 @@ TRAINING = TrainingConfig(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def context():
+def context(uncompiled):
+    del uncompiled
     with in_process.execution_context():
         yield
 

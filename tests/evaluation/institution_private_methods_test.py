@@ -27,7 +27,8 @@ METHODS = [*PLANS, "fed_avg_branches"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def context():
+def context(uncompiled):
+    del uncompiled
     with in_process.execution_context():
         yield
 

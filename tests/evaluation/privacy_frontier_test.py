@@ -48,7 +48,8 @@ def run(folder, lines):
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def ran(uncompiled, tmp_path_factory):
+    del uncompiled
     folder = RunFolder(directory=tmp_path_factory.mktemp("frontier"))
     lines = []
     return folder, run(folder, lines), lines

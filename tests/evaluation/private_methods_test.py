@@ -30,7 +30,8 @@ def institutions():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def context():
+def context(uncompiled):
+    del uncompiled
     with in_process.execution_context():
         yield
 

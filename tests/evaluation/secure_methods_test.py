@@ -13,6 +13,8 @@ from tff_finance.institutions.examples import InMemory
 from tff_finance.records.institution_privacy_config import SecureAggregationConfig
 from tff_finance.runtime import in_process
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 
 # There is room for as many rows as there are; of uniform weights each is 1.
 @pytest.mark.parametrize(

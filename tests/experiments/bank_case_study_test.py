@@ -12,7 +12,7 @@ import uuid
 import psutil
 import pytest
 
-from tests.experiments.quick_call import ROOT, quick_call
+from tests.experiments.quick_call import ROOT, full_call, quick_call
 from tff_finance.datasets.scenarios import SCENARIOS
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.records import files
@@ -311,9 +311,9 @@ def test_a_folder_in_use_is_refused(tmp_path):
 def test_finished_parts_are_not_run_again(finished_run):
     directory, _ = finished_run
     before = RunRecord.read(directory / "results" / "record")
-    result = run_in_files(directory / "again", directory / "results", *SMALL)
-    assert result == 0
-    errors = (directory / "again" / "stderr").read_text()
+    again = full_call(MODULE, f"--output_dir={directory / 'results'}", *SMALL)
+    assert again.returncode == 0
+    errors = again.stderr
     assert errors.count("was finished before") == 2 * len(DEFAULT_METHODS)
     assert " rounds " not in errors
     # Seconds included: nothing was measured anew.

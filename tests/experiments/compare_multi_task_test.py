@@ -1,29 +1,13 @@
 """The binary: refusals, and a small run whose numbers nobody pools."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
+from tests.experiments.quick_call import full_call, quick_call
 from tff_finance.records.run_record import DIFFERENT_TARGETS
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def call(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.compare_multi_task", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
+MODULE = "experiments.compare_multi_task"
 
 
 @pytest.mark.parametrize(
@@ -37,7 +21,7 @@ def call(*arguments):
     ],
 )
 def test_bad_flag_gets_one_line_and_exit_code_2(tmp_path, argument, culprit):
-    result = call(f"--output_dir={tmp_path / 'results'}", argument)
+    result = quick_call(MODULE, f"--output_dir={tmp_path / 'results'}", argument)
     assert result.returncode == 2
     assert result.stderr.startswith("compare_multi_task: error: ")
     assert result.stderr.count("\n") == 1
@@ -46,7 +30,8 @@ def test_bad_flag_gets_one_line_and_exit_code_2(tmp_path, argument, culprit):
 
 
 def test_compares_each_bank_with_itself_alone(tmp_path):
-    result = call(
+    result = full_call(
+        MODULE,
         f"--output_dir={tmp_path}",
         "--seeds=2",
         "--first_seed=0",

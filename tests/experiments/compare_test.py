@@ -1,7 +1,6 @@
 """The binary on real tables: quick refusals, faults, and runs from end to end."""
 
 import json
-import os
 import pathlib
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ import pandas as pd
 import pytest
 
 from experiments.dataset_names import DATASETS
-from tests.experiments.quick_call import quick_call
+from tests.experiments.quick_call import full_call, quick_call
 from tff_finance.datasets import public
 from tff_finance.evaluation.summary import build_summary
 from tff_finance.records.comparison_config import ComparisonConfig
@@ -85,24 +84,10 @@ def call(*arguments):
     return done.returncode, done.stdout, done.stderr
 
 
-def run(folder, *arguments):
-    """Runs the binary to its end, printing into files."""
-    folder.mkdir(exist_ok=True)
-    with (
-        (folder / "stdout").open("w") as stdout,
-        (folder / "stderr").open("w") as stderr,
-    ):
-        code = subprocess.run(
-            [sys.executable, "-m", MODULE, *arguments],
-            cwd=ROOT,
-            env=os.environ | {"COLUMNS": "120"},
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            check=False,
-            timeout=600,
-        ).returncode
-    return code, (folder / "stdout").read_text(), (folder / "stderr").read_text()
+def run(*arguments):
+    """Runs the binary to its end: exit code, output and errors."""
+    done = full_call(MODULE, *arguments)
+    return done.returncode, done.stdout, done.stderr
 
 
 def loans(seed, number):
@@ -317,7 +302,7 @@ def test_preset_is_understood(preset, tmp_path):
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compare")
     given = (*write_tables(folder), f"--output_dir={folder / 'out'}", *SMALL)
-    code, output, errors = run(folder / "first", *given)
+    code, output, errors = run(*given)
     assert code == 0, errors
     return folder, given, output, errors
 
@@ -368,7 +353,7 @@ def test_a_run_that_lost_parts_ends_with_the_same_numbers(finished):
     seed = folder / "out" / "checkpoints" / "seed_1"
     for part in ("centralized", "intervals"):
         shutil.rmtree(seed / part)
-    code, _, errors = run(folder / "second", *given)
+    code, _, errors = run(*given)
     assert code == 0, errors
     assert errors.count("was finished before") == 7
     after = RunRecord.read(folder / "out" / "record")
@@ -395,20 +380,11 @@ def test_another_table_or_setting_is_refused_in_the_same_folder(finished):
 def test_the_page_about_it_renders(finished, language):
     folder, *_ = finished
     report = folder / f"{language}.html"
-    result = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "experiments.write_report",
-            f"--record={folder / 'out' / 'record'}",
-            f"--output={report}",
-            f"--language={language}",
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
+    result = quick_call(
+        "experiments.write_report",
+        f"--record={folder / 'out' / 'record'}",
+        f"--output={report}",
+        f"--language={language}",
     )
     assert result.returncode == 0, result.stderr
     page = report.read_text()

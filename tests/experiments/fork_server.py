@@ -1,14 +1,16 @@
-"""Runs a binary again and again, each time in a fork that has its imports.
+"""Runs binaries again and again, each time in a fork that has the imports.
 
-    python fork_server.py experiments.NAME CODE
+    python fork_server.py CODE [experiments.NAME]
 
-CODE is executed first. Each line of standard input is a JSON list: the arguments, and
-a folder for `stdout`, `stderr` and `imported`, the names of modules. Each line of
-standard output is an exit code. It ends with its input.
+CODE is executed first; then what the binary imports is imported. Each line of standard
+input is a JSON list: a binary's module, its arguments, its working directory, after how
+many seconds it is ended, and a folder for `stdout`, `stderr` and `imported`, the names
+of modules. Each line of standard output is an exit code. It ends with its input.
 """
 
 import ast
 import contextlib
+import gc
 import importlib.util
 import json
 import os
@@ -18,7 +20,6 @@ import signal
 import sys
 import traceback
 
-SECONDS = 120
 HEAVY = {"tensorflow", "tensorflow_federated", "keras"}
 
 
@@ -39,12 +40,13 @@ def import_what_it_imported(names):
                 importlib.import_module(name)
 
 
-def run(module, arguments, folder):
+def run(module, arguments, directory, seconds, folder):
     """Never returns."""
     for number, name in enumerate((os.devnull, folder / "stdout", folder / "stderr")):
         flags = os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY
         os.dup2(os.open(name, flags), number)
-    signal.alarm(SECONDS)
+    os.chdir(directory)
+    signal.alarm(seconds)
     sys.argv = [module, *arguments]
     before, code = set(sys.modules), 1
     try:
@@ -62,19 +64,25 @@ def run(module, arguments, folder):
         os._exit(code)
 
 
-def main(module, code):
+def main(code, prepared=None):
+    gc.disable()  # a third of the time that TensorFlow's import takes
     exec(code, {"sys": sys})
-    import_what_it_imports(module)
+    if prepared:
+        import_what_it_imports(prepared)
+    gc.freeze()
+    gc.enable()
     for line in sys.stdin:
-        arguments, name = json.loads(line)
+        *request, name = json.loads(line)
         folder = pathlib.Path(name)
         if (pid := os.fork()) == 0:
-            run(module, arguments, folder)
+            run(*request, folder)
         _, status = os.waitpid(pid, 0)
+        # With the answer the folder may go.
         imported = (folder / "imported").read_text().split()
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
-        import_what_it_imported(imported)
+        if prepared:
+            import_what_it_imported(imported)
 
 
 if __name__ == "__main__":

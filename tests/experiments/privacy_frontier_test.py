@@ -1,33 +1,14 @@
 """The binary refuses in one line what has no frontier."""
 
 import os
-import pathlib
 import subprocess
 import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tests.experiments.quick_call import ROOT, quick_call
+
 OWN = ("--contract=c.toml", "--table=a=a.csv")
-
-
-def frontier(directory, *flags):
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "experiments.privacy_frontier",
-            f"--output_dir={directory}",
-            *flags,
-        ],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 @pytest.mark.parametrize(
@@ -40,7 +21,9 @@ def frontier(directory, *flags):
     ],
 )
 def test_usage_errors_are_one_line(tmp_path, flags, error):
-    result = frontier(tmp_path, *flags)
+    result = quick_call(
+        "experiments.privacy_frontier", f"--output_dir={tmp_path}", *flags
+    )
     assert result.returncode == 2
     assert error in result.stderr
     assert result.stderr.count("\n") == 1

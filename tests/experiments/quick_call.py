@@ -1,4 +1,4 @@
-"""Calls of binaries that end before TensorFlow: nearly all they do is to import."""
+"""Calls of binaries in forks that have the imports, which else take the longest."""
 
 import atexit
 import dataclasses
@@ -11,6 +11,15 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# TensorFlow and TFF with it; nothing runs in them before the fork. Without XLA, which
+# compiles for longer than small banks train: bank_case_study_test has it.
+TRAINING = """
+import tff_finance.evaluation.case_study
+import tff_finance.report.console
+import tff_finance.runtime.choice
+from tff_finance.client_work import local_training
+local_training._LARGEST_COMPILED_BATCH = 0
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +32,27 @@ class Done:
 
 
 def quick_call(module, *arguments, before=""):
-    """Calls a binary such as `experiments.tune` in a fork that has its imports.
+    """Calls a binary such as `experiments.tune`, which ends before TensorFlow.
 
-    Fails if TensorFlow is among them. `before` is code that is executed first.
+    Fails if TensorFlow is among its imports. `before` is code that is executed first.
     """
-    server = _server(module, before)
+    done, imported = _call(_server(before, module), module, arguments, seconds=120)
+    roots = {line.partition(".")[0] for line in imported.splitlines()}
+    assert not roots & {"tensorflow", "tensorflow_federated", "keras"}, done
+    return done
+
+
+def full_call(module, *arguments, directory=ROOT):
+    """Calls a binary that trains, in a fork that has imported TensorFlow."""
+    done, _ = _call(_server(TRAINING), module, arguments, directory)
+    return done
+
+
+def _call(server, module, arguments, directory=ROOT, *, seconds=600):
+    """How it ended, and the names of the modules that it imported."""
     with tempfile.TemporaryDirectory() as name:
-        request = [[str(argument) for argument in arguments], name]
+        request = [module, [str(argument) for argument in arguments]]
+        request += [str(directory), seconds, name]
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
         code = int(server.stdout.readline())
@@ -37,20 +60,20 @@ def quick_call(module, *arguments, before=""):
             pathlib.Path(name, file).read_text(encoding="utf-8")
             for file in ("imported", "stdout", "stderr")
         )
-    done = Done(code, *printed)
-    roots = {line.partition(".")[0] for line in imported.splitlines()}
-    assert not roots & {"tensorflow", "tensorflow_federated", "keras"}, done
-    return done
+    return Done(code, *printed), imported
 
 
 @functools.cache
-def _server(module, before):
-    """One for each binary: flags of one must not be known to another."""
+def _server(*arguments):
+    """One for each binary: flags of one must not be known to another.
+
+    And one for all that train, which has imported none of them.
+    """
     program = pathlib.Path(__file__).with_name("fork_server.py")
     server = subprocess.Popen(
-        [sys.executable, str(program), module, before],
+        [sys.executable, str(program), *arguments],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

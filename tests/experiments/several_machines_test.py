@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from tests.experiments.bank_case_study_test import run_in_files, start
+from tests.experiments.bank_case_study_test import MODULE, start
+from tests.experiments.quick_call import full_call
 from tff_finance.records.run_record import RunRecord
 from tff_finance.runtime import worker_process
 
@@ -86,11 +87,11 @@ def test_a_killed_worker_ends_the_run_which_goes_on_elsewhere(sites, tmp_path):
     assert "goes on where it was" in last
 
     sites[1].start()  # at another port
-    code = run_in_files(tmp_path / "again", results, *SMALL, flags(sites))
-    errors = (tmp_path / "again" / "stderr").read_text()
-    assert code == 0, errors
-    assert "goes on after round" in errors
-    assert run_in_files(tmp_path / "here", tmp_path / "here", *SMALL) == 0
+    again = full_call(MODULE, f"--output_dir={results}", *SMALL, flags(sites))
+    assert again.returncode == 0, again.stderr
+    assert "goes on after round" in again.stderr
+    alone = full_call(MODULE, f"--output_dir={tmp_path / 'here'}", *SMALL)
+    assert alone.returncode == 0, alone.stderr
     there = RunRecord.read(results / "record")
     here = RunRecord.read(tmp_path / "here" / "record")
     assert losses(there) == pytest.approx(losses(here), abs=1e-5)

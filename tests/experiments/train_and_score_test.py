@@ -1,16 +1,13 @@
 """Both binaries from end to end on two small banks, and their quick refusals."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.evaluation import scored_bank
-from tests.experiments.quick_call import ROOT, quick_call
+from tests.experiments.quick_call import full_call, quick_call
 
 CONTRACT = """
 name = "loans"
@@ -64,19 +61,7 @@ decimal = ","
 
 def call(binary, *flags, quick=False):
     """Exit code, standard output and error; a quick one must spare TensorFlow."""
-    if quick:
-        done = quick_call(f"experiments.{binary}", *flags)
-    else:
-        done = subprocess.run(
-            [sys.executable, "-m", f"experiments.{binary}", *flags],
-            cwd=ROOT,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+    done = (quick_call if quick else full_call)(f"experiments.{binary}", *flags)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -1,12 +1,9 @@
 """The search's binary: quick refusals, and one small search that goes on."""
 
-import subprocess
-import sys
-
 import pandas as pd
 import pytest
 
-from tests.experiments.quick_call import ROOT, quick_call
+from tests.experiments.quick_call import full_call, quick_call
 
 RATE = "--search=client_learning_rate=0.01:1:log"
 
@@ -16,15 +13,7 @@ def call(*arguments, before="", module="tune", imported=False):
     if not imported:
         done = quick_call(f"experiments.{module}", *arguments, before=before)
     else:
-        done = subprocess.run(
-            [sys.executable, "-m", f"experiments.{module}", *arguments],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        done = full_call(f"experiments.{module}", *arguments)
     return done.returncode, done.stdout, done.stderr
 
 

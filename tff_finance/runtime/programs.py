@@ -7,6 +7,7 @@ clients inside, a round is a single call, whose clients run side by side. Secure
 are simulated (`secure_sums`).
 """
 
+import functools
 import os
 import weakref
 from collections.abc import Callable, Sequence
@@ -69,6 +70,24 @@ def as_traced() -> tf.compat.v1.ConfigProto:
     config = tf.compat.v1.ConfigProto()
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     return config
+
+
+# To split takes half a second. Few are kept: who asks again does so soon.
+@functools.lru_cache(maxsize=8)
+def map_reduce_form(
+    computation: tff.framework.ConcreteComputation,
+) -> tff.backends.mapreduce.MapReduceForm:
+    """What a round does at the server and at its clients, graphs as they were traced.
+
+    Args:
+        computation: `<S@SERVER, {D*}@CLIENTS> -> <S@SERVER, ...>`.
+
+    Returns:
+        Its parts; the same object if it was among the last that were asked for.
+    """
+    return tff.backends.mapreduce.get_map_reduce_form_for_computation(
+        computation, as_traced()
+    )
 
 
 def _plain(
@@ -151,9 +170,7 @@ def _round_function(
     computation: tff.framework.ConcreteComputation,
 ) -> Callable[[Sequence[tf.Tensor], tf.Tensor], list[tf.Tensor]]:
     """From the leaves of the state, and all datasets, to the result's leaves."""
-    form = tff.backends.mapreduce.get_map_reduce_form_for_computation(
-        computation, as_traced()
-    )
+    form = map_reduce_form(computation)
     secure_sums = SecureSums(form)
     prepare, work, zero, accumulate, report, update = (
         flat_function(getattr(form, part)) for part in _PARTS

@@ -11,6 +11,8 @@ import functools
 import numpy as np
 import tensorflow_federated as tff
 
+from tff_finance.runtime import programs
+
 SOURCE = "type signature"
 ENCODING = "encoding"
 """Of methods whose updates are encoded."""
@@ -41,7 +43,7 @@ def traffic_per_round(next_fn: tff.Computation) -> Traffic:
     Raises:
         ValueError: If a tensor's size is not known from its type.
     """
-    form = tff.backends.mapreduce.get_map_reduce_form_for_computation(next_fn)
+    form = programs.map_reduce_form(next_fn)
     return Traffic(
         bytes_down=type_bytes(form.prepare.type_signature.result),
         bytes_up=type_bytes(form.work.type_signature.result),
