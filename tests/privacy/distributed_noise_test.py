@@ -1,6 +1,7 @@
 """Shares of noise add up to what is accounted for, if enough of them are there."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -59,8 +60,13 @@ def test_as_many_shares_as_are_promised_make_the_stated_noise(honest, secure_con
     assert has_stddev(noise, stated)
     for scale in (2 / 3, 3 / 2):
         assert not has_stddev(scale * noise, stated)
-    too_few = DESCRIPTION.share_stddev * CLIP * math.sqrt(HONEST - 1)
-    assert too_few < CLIP * NOISE
+
+
+def test_one_share_less_than_is_promised_makes_less_noise(secure_context):
+    """Which is why a deployment must not open such a sum."""
+    noise = 5 * mean(DESCRIPTION, [zeros()] * (HONEST - 1))
+    assert has_stddev(noise, CLIP * NOISE * math.sqrt((HONEST - 1) / HONEST))
+    assert not has_stddev(noise, CLIP * NOISE)
 
 
 def test_rounds_and_institutions_have_shares_of_their_own():
@@ -164,6 +170,38 @@ def test_the_bound_of_skellam_noise_holds_in_one_dimension(variance, moved):
         bound = order / (2 * gaussian**2)
         assert divergence <= bound * (1 + 1e-9)
         assert divergence > 0.3 * bound
+
+
+def farthest(units, coordinates):
+    """The largest L1 norm of whole numbers whose L2 norm is at most `units`."""
+    return max(
+        sum(map(abs, update))
+        for update in itertools.product(range(units + 1), repeat=coordinates)
+        if sum(number**2 for number in update) <= units**2
+    )
+
+
+# The source's bound by hand. Noise of variance 4 on updates of at most 2 units:
+# 1 / z^2 = D2^2 / 4 + (D2^2 + 3 D1) / 16.
+@pytest.mark.parametrize(
+    ("coordinates", "neighbouring", "l1", "inverse_square"),
+    [
+        (1, "replace_special", 2, 4 / 4 + (4 + 6) / 16),
+        (4, "replace_special", 4, 4 / 4 + (4 + 12) / 16),
+        (9, "replace_special", 4, 4 / 4 + (4 + 12) / 16),  # (1, 1, 1, 1, 0, ...)
+        (1, "replace_one", 4, 16 / 4 + (16 + 12) / 16),
+        (4, "replace_one", 8, 16 / 4 + (16 + 24) / 16),
+    ],
+)
+def test_many_coordinates_count_by_their_l1_norm(
+    coordinates, neighbouring, l1, inverse_square
+):
+    moved = 2 if neighbouring == "replace_one" else 1
+    assert moved * farthest(2, min(coordinates, 5)) == l1
+    event = SkellamSum(noise_multiplier=1.0, l2_units=2, coordinates=coordinates).event(
+        neighbouring
+    )
+    assert event.event.noise_multiplier == pytest.approx(inverse_square**-0.5)
 
 
 def test_with_fine_units_skellam_noise_costs_what_gaussian_noise_does():
