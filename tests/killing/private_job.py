@@ -5,6 +5,7 @@ import sys
 
 from experiments import bank_case_study, command_line
 from tests.killing.private_rounds import ROUNDS, witness
+from tff_finance.client_work import local_training
 from tff_finance.evaluation import methods
 from tff_finance.training.loop import train
 from tff_finance.training.rounds import rounds_of
@@ -12,6 +13,8 @@ from tff_finance.training.rounds import rounds_of
 # Imported before the forks; nothing runs in TensorFlow yet.
 for module in ("evaluation.case_study", "report.console", "runtime.choice"):
     importlib.import_module(f"tff_finance.{module}")
+# XLA would compile in every process, for longer than small banks train.
+local_training._LARGEST_COMPILED_BATCH = 0
 
 
 def moments(rng):
