@@ -1,13 +1,10 @@
 """docs/own_data.md, followed to the letter."""
 
-import os
-import pathlib
 import re
 import shlex
-import subprocess
-import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tests.experiments.quick_call import ROOT, full_call
+
 BLOCKS = re.findall(
     r"^```(\w+)\n(.*?)^```$",
     (ROOT / "docs" / "own_data.md").read_text(),
@@ -24,20 +21,10 @@ SMALL = (
 
 
 def call(command, folder, *more):
-    python, *arguments = shlex.split(command)
-    assert python == ".venv/bin/python"
-    with (folder / "output").open("w") as output:
-        code = subprocess.run(
-            [sys.executable, *arguments, *more],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-            timeout=600,
-        ).returncode
-    return code, (folder / "output").read_text()
+    python, option, module, *arguments = shlex.split(command)
+    assert (python, option) == (".venv/bin/python", "-m")
+    done = full_call(module, *arguments, *more, directory=folder)
+    return done.returncode, done.stdout + done.stderr
 
 
 def test_the_page_works_from_its_first_line_to_its_last(tmp_path, monkeypatch):
