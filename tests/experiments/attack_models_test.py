@@ -1,12 +1,10 @@
 """The binary: a small run from end to end, and flags that make no sense."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
-from tests.experiments.quick_call import quick_call
+from tests.experiments.quick_call import full_call, quick_call
 
 SMALL = (
     "--scenario=scarce_labels",
@@ -28,18 +26,8 @@ SMALL = (
 )
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.attack_models", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-
-
 def test_a_small_run(tmp_path):
-    result = run(f"--output_dir={tmp_path}", *SMALL)
+    result = full_call("experiments.attack_models", f"--output_dir={tmp_path}", *SMALL)
     assert result.returncode == 0, result.stderr
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert (tmp_path / "record" / "attacks.csv").exists()
@@ -127,12 +115,6 @@ def test_training_and_test_rows_must_be_of_one_law(binary, flag, message, tmp_pa
         f"--output_dir={tmp_path}",
         flag,
     ]
-    result = subprocess.run(
-        [sys.executable, "-m", f"experiments.{binary}", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    result = quick_call(f"experiments.{binary}", *arguments)
     assert result.returncode == 2
     assert message in result.stderr
