@@ -1,28 +1,12 @@
 """The Handbook's payments through the binaries: arms, traffic, and what is refused."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from tests.experiments.quick_call import ROOT, full_call, quick_call
+
 PRESETS = ROOT / "experiments" / "presets"
-
-
-def run(module, *flags):
-    return subprocess.run(
-        [sys.executable, "-m", f"experiments.{module}", *map(str, flags)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
 
 
 def preset(name):
@@ -53,8 +37,12 @@ def test_presets_differ_in_the_arm_only():
     ],
 )
 def test_usage_errors_are_one_line(tmp_path, flags, named):
-    result = run(
-        "compare", "--task=fraud", "--data_dir=x", f"--output_dir={tmp_path}", *flags
+    result = quick_call(
+        "experiments.compare",
+        "--task=fraud",
+        "--data_dir=x",
+        f"--output_dir={tmp_path}",
+        *flags,
     )
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1
@@ -70,8 +58,8 @@ def test_usage_errors_are_one_line(tmp_path, flags, named):
     ],
 )
 def test_customers_in_features_of_others_are_not_protected(tmp_path, table):
-    result = run(
-        "compare",
+    result = quick_call(
+        "experiments.compare",
         *table,
         "--clusters=CUSTOMER_ID",
         "--methods=fed_avg_dp_sgd",
@@ -85,8 +73,8 @@ def test_customers_in_features_of_others_are_not_protected(tmp_path, table):
 
 def test_federated_arm_from_the_preset(tmp_path, public_data):
     """One round of one method: what is recorded, and no other arm's run."""
-    result = run(
-        "compare",
+    result = full_call(
+        "experiments.compare",
         *preset("fraud"),
         "--methods=fed_avg",
         "--rounds=1",
@@ -105,8 +93,8 @@ def test_federated_arm_from_the_preset(tmp_path, public_data):
     assert list(banks) == [f"region_{number}" for number in range(1, 6)]
     assert sum(bank["train_rows"] for bank in banks.values()) == 67_240
     assert sum(bank["test_rows"] for bank in banks.values()) == 58_264
-    refused = run(
-        "compare_terminal_risk",
+    refused = quick_call(
+        "experiments.compare_terminal_risk",
         *(f"--{arm}={tmp_path}" for arm in ("own", "pooled", "federated")),
         f"--data_dir={public_data}",
         f"--output_dir={tmp_path / 'arms'}",
