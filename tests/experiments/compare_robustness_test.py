@@ -1,26 +1,12 @@
 """The binary that compares aggregations under attack, at its smallest."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
-from tests.experiments.quick_call import ROOT, quick_call
+from tests.experiments.quick_call import full_call, quick_call
 
-
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.compare_robustness", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+MODULE = "experiments.compare_robustness"
 
 
 @pytest.mark.parametrize(
@@ -36,9 +22,7 @@ def run(*arguments):
     ],
 )
 def test_flags_that_make_no_sense_get_one_line_and_exit_code_2(tmp_path, flag, named):
-    result = quick_call(
-        "experiments.compare_robustness", f"--output_dir={tmp_path / 'out'}", flag
-    )
+    result = quick_call(MODULE, f"--output_dir={tmp_path / 'out'}", flag)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1
     assert named in result.stderr
@@ -46,13 +30,14 @@ def test_flags_that_make_no_sense_get_one_line_and_exit_code_2(tmp_path, flag, n
 
 
 def test_help_has_the_flags_of_runs_that_go_on():
-    result = run("--help")
+    result = quick_call(MODULE, "--help")
     assert "--[no]restart" in result.stdout
     assert "--checkpoint_seconds" in result.stdout
 
 
 def test_every_attack_meets_every_aggregation(tmp_path):
-    result = run(
+    result = full_call(
+        MODULE,
         f"--output_dir={tmp_path}",
         "--seeds=1",
         "--rounds=2",
