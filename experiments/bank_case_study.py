@@ -31,6 +31,7 @@ _OUTPUT_DIR = flags.DEFINE_string(
 
 def main() -> None:
     """Runs the case study."""
+    study_flags.check_promises()
     banks = [bank.name for bank in scenario_flags.scenario().banks]
     runtime = runtime_flags.Runtime(banks)
     config = scenario_flags.config(

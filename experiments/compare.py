@@ -32,6 +32,7 @@ _OUTPUT_DIR = flags.DEFINE_string(
 def main() -> None:
     """Runs the comparison."""
     data_flags.check()
+    study_flags.check_promises()
     directory = command_line.output_directory(_OUTPUT_DIR.value)
     data = data_flags.data()
     seeds = study_flags.seeds()

@@ -10,6 +10,7 @@ from absl import flags
 
 from experiments import (
     command_line,
+    promise_flags,
     resume,
     runtime_flags,
     study_flags,
@@ -64,6 +65,7 @@ def main() -> None:
         config.check_suits_institutions(scenario.train_rows)
     except ValueError as error:
         command_line.usage_error(error)
+    promise_flags.check_kept(config.methods)
     directory = command_line.output_directory(_OUTPUT_DIR.value)
 
     with resume.claimed_folder(directory, config.to_mapping()) as folder:

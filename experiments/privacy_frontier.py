@@ -7,18 +7,17 @@ tables, such as --flagfile=experiments/presets/taiwan.flags. Prints sentences to
 quote, and writes privacy_frontier.json and privacy_frontier.png to --output_dir. A run
 that was killed goes on where it was when it is started again with the same flags.
 
---methods has no part in it; --target_epsilon and --noise_multiplier neither. Needs the
-extra `attacks`.
+--methods, which presets have, has no part in it. Needs the extra `attacks`.
 """
 
-import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from experiments import (
     command_line,
     data_flags,
+    promise_flags,
     resume,
     study_flags,
     training_flags,
@@ -45,12 +44,15 @@ _SCENARIO = flags.DEFINE_enum(
     ["market", "scarce_labels"],
     "Of the case study, where no real tables are given.",
 )
+# What is set for each level.
+_BY_EPSILONS = ("target_epsilon", "noise_multiplier")
 _METHODS = ("fed_avg_dp_sgd", "fed_avg_poisson", "fed_avg")
 
 
 def main() -> None:
     """Runs the frontier."""
     epsilons = _epsilons()
+    _check_promises()
     command_line.check_attacks_installed()
     directory = command_line.output_directory(_OUTPUT_DIR.value)
     real = bool(data_flags.given())
@@ -107,6 +109,17 @@ def _epsilons() -> list[float]:
     return epsilons
 
 
+def _check_promises() -> None:
+    """Refuses what would state another protection than there is."""
+    given = [name for name in _BY_EPSILONS if flags.FLAGS[name].present]
+    if given:
+        command_line.usage_error(
+            f"--{', --'.join(given)} can't be given: noise is calibrated to each of "
+            "--epsilons"
+        )
+    promise_flags.check_kept(_METHODS)
+
+
 def _case_study() -> tuple[StudyConfig, "FrontierData", str]:
     from tff_finance.datasets.credit_contract import CREDIT_CONTRACT
     from tff_finance.datasets.scenarios import SCENARIOS
@@ -118,7 +131,7 @@ def _case_study() -> tuple[StudyConfig, "FrontierData", str]:
             heterogeneity=scenario.heterogeneity,
             seeds=study_flags.seeds(),
             methods=_METHODS,
-            training=_training(training_flags.training(scenario.training)),
+            training=training_flags.training(scenario.training),
         )
     except ValueError as error:
         command_line.usage_error(error)
@@ -142,7 +155,6 @@ def _real() -> tuple[StudyConfig, "FrontierData", str]:
     config = data_flags.config(
         data, "in_process", seeds=study_flags.seeds(), methods=_METHODS
     )
-    config = dataclasses.replace(config, training=_training(config.training))
     from tff_finance.evaluation.privacy_frontier import FrontierData
     from tff_finance.tasks.catalogue import TASKS
 
@@ -153,12 +165,6 @@ def _real() -> tuple[StudyConfig, "FrontierData", str]:
         resamples=config.resamples,
     )
     return config, frontier_data, f"{data.title}, partition {config.partition}"
-
-
-def _training(training: Any) -> Any:
-    """Noise is calibrated to every epsilon, whatever else is asked for."""
-    dp_sgd = dataclasses.replace(training.dp_sgd, noise_multiplier=None)
-    return dataclasses.replace(training, dp_sgd=dp_sgd)
 
 
 if __name__ == "__main__":

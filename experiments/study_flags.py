@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from experiments import command_line
+from experiments import command_line, promise_flags
 from tff_finance.evaluation.contribution import coalitions_to_train
 from tff_finance.records.config import FIRST_REPORTED_SEED
 from tff_finance.records.contribution_config import COALITIONS, ContributionConfig
@@ -50,6 +50,12 @@ def seeds() -> tuple[int, ...]:
 def methods() -> tuple[str, ...]:
     """The methods that are asked for."""
     return tuple(_METHODS.value)
+
+
+def check_promises() -> None:
+    """Leaves with a usage error if a flag states a protection that no method gives."""
+    contributing = [_CONTRIBUTION.value] if _CONTRIBUTION.value else []
+    promise_flags.check_kept([*_METHODS.value, *contributing])
 
 
 def contribution(institutions: Sequence[str]) -> ContributionConfig | None:

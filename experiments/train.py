@@ -15,6 +15,7 @@ from absl import flags
 from experiments import (
     command_line,
     data_flags,
+    promise_flags,
     resume,
     runtime_flags,
     training_flags,
@@ -43,6 +44,7 @@ _SEED = flags.DEFINE_integer(
 def main() -> None:
     """Trains and saves the model."""
     data_flags.check()
+    promise_flags.check_kept([_ALGORITHM.value])
     directory = command_line.output_directory(_OUTPUT_DIR.value)
     data = data_flags.data()
     train_rows = data_flags.institutions(data, _SEED.value)

@@ -20,6 +20,7 @@ from absl import flags
 from experiments import (
     command_line,
     data_flags,
+    promise_flags,
     resume,
     runtime_flags,
     scenario_flags,
@@ -94,6 +95,7 @@ _PRUNE = flags.DEFINE_bool(
 def main() -> None:
     """Runs the search."""
     dimensions = _dimensions()
+    promise_flags.check_kept([_METHOD.value])
     on_tables = bool(data_flags.given())
     if on_tables:
         _check_tables_alone(first_values(dimensions))

@@ -27,6 +27,7 @@ try:
 finally:
     print("pandera imported:", "pandera" in sys.modules)
 """
+BY_CUSTOMER = ("--methods=fed_avg_dp_sgd", "--privacy_unit=customer")
 CONTRACT = """
 name = "loans"
 
@@ -196,8 +197,8 @@ def test_datasets_are_the_public_tables():
         (["--split=sometimes"], 2, "`split`"),
         (["--split=time:day:0.6,0.2,0.2"], 2, "'day'"),
         (["--clusters=nobody"], 2, "'nobody'"),
-        (["--privacy_unit=customer"], 2, "--clusters=COLUMN"),
-        (["--privacy_unit=customer", "--clusters=age"], 2, 'use = "audit"'),
+        ([*BY_CUSTOMER], 2, "--clusters=COLUMN"),
+        ([*BY_CUSTOMER, "--clusters=age"], 2, 'use = "audit"'),
         (["--methods=magic"], 2, "magic"),
         (["--table=bank_a=again.csv"], 2, "each institution must have one file"),
         (["--table=x/y=again.csv"], 2, "x/y"),

@@ -3,7 +3,12 @@
 import pytest
 
 from tff_finance.records.method_names import METHODS
-from tff_finance.records.settings_of_methods import READERS, check_read
+from tff_finance.records.settings_of_methods import (
+    PROMISES,
+    READERS,
+    check_read,
+    is_read,
+)
 from tff_finance.records.training_settings import setting_kinds
 
 
@@ -18,6 +23,30 @@ def test_every_setting_that_can_be_searched_has_its_methods():
 def test_every_method_of_networks_reads_something():
     read = {method for methods in READERS.values() for method in methods}
     assert set(METHODS) - read == {"gradient_boosting"}
+
+
+def test_what_states_a_protection_is_known_as_a_promise():
+    words = ("epsilon", "delta", "noise", "privacy", "secure", "honest")
+    stated = {name for name in setting_kinds() if any(w in name for w in words)}
+    assert stated | {"branches"} == {*PROMISES}
+    assert len(PROMISES) == len({*PROMISES})
+
+
+@pytest.mark.parametrize(
+    ("setting", "methods", "expected"),
+    [
+        ("target_epsilon", ["local", "fed_avg"], False),
+        ("target_epsilon", ["local", "fed_avg_dp_sgd"], True),
+        ("target_epsilon", [], False),
+        ("accept_vacuous_privacy", ["fed_avg"], False),
+        ("accept_vacuous_privacy", ["dp_ftrl"], True),
+        ("fed_md_models", ["fed_avg"], False),
+        ("plateau_rates", ["centralized"], True),
+        ("of_an_earlier_version", ["fed_avg"], True),
+    ],
+)
+def test_whether_any_of_several_methods_reads_it(setting, methods, expected):
+    assert is_read(setting, methods) == expected
 
 
 @pytest.mark.parametrize(
@@ -52,3 +81,9 @@ def test_what_it_does_not_read_is_refused(setting, method):
         ValueError, match=f"`{setting}` makes no difference to {method}"
     ):
         check_read(setting, method)
+
+
+def test_one_reader_among_several_is_enough():
+    check_read("branches", "local", "fed_avg", "fed_avg_branches")
+    with pytest.raises(ValueError, match="to local, fed_avg: it is of fed_avg_branche"):
+        check_read("branches", "local", "fed_avg")

@@ -11,6 +11,7 @@ from tff_finance.records.training_config import TrainingConfig
 from tff_finance.records.training_settings import (
     replace_settings,
     setting_kinds,
+    setting_name,
     with_settings,
 )
 
@@ -24,6 +25,20 @@ def test_kinds_are_those_that_flags_take():
     assert kinds["hidden_units"] is tuple
     assert kinds["fine_tuning_epochs"] is int  # of a part
     assert not {"plateau_rates", "personalization", "fed_md_models"} & set(kinds)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("rounds", "rounds"),
+        ("dp_sgd.rounds", "dp_rounds"),
+        ("dp_sgd.target_epsilon", "target_epsilon"),
+        ("institution_privacy.target_epsilon", "institution_epsilon"),
+        ("asynchronous.buffer_size", "buffer_size"),
+    ],
+)
+def test_a_place_has_a_name(path, name):
+    assert setting_name(path) == name
 
 
 def test_settings_are_replaced_where_they_stand():

@@ -7,7 +7,9 @@ import pytest
 import rich.console
 
 from tests.evaluation.hand_made import BANKS, METHODS, SEEDS, make_record, undefine
+from tests.evaluation.privacy_summary_test import row
 from tff_finance.evaluation.summary import build_summary
+from tff_finance.report.comparison_console import print_comparison
 from tff_finance.report.console import format_percent, print_case_study
 
 
@@ -78,6 +80,37 @@ def test_runs_that_were_still_improving_and_lost_updates_are_named():
     )
     assert "FedAvg: 2 of 2 runs ended at the most rounds allowed" in text
     assert "3 updates were not finite" in text
+
+
+def private_record():
+    rows = (row(bank, seed, method="fed_avg") for seed in SEEDS for bank in BANKS)
+    return dataclasses.replace(make_record(), privacy=tuple(rows))
+
+
+def test_a_private_method_has_its_guarantee_below_the_table():
+    said = "FedAvg: epsilon at most 4.00, delta 1e-05, per row."
+    text = printed(private_record())
+    assert text.index("AUC, all") < text.index(said) < text.index("gains")
+    assert "epsilon" not in printed(make_record())
+
+
+def test_so_has_one_on_real_tables():
+    record = private_record()
+    config = record.config | {"partition": "random:2", "split": "shuffled"}
+    ranking = [
+        dataclasses.replace(row, metric="average_precision")
+        for row in record.metrics
+        if row.metric == "auc"
+    ]
+    record = dataclasses.replace(
+        record, config=config, metrics=(*record.metrics, *ranking)
+    )
+    stream = io.StringIO()
+    console = rich.console.Console(file=stream, width=160, highlight=False)
+    print_comparison(build_summary(record), console)
+    said = "FedAvg: epsilon at most 4.00, delta 1e-05, per row."
+    text = stream.getvalue()
+    assert text.index("All institutions") < text.index(said) < text.index("AUC on all")
 
 
 def test_number_of_seeds_is_named():

@@ -7,7 +7,7 @@ import pytest
 from tests.evaluation.hand_made import BANKS, SEEDS
 from tests.evaluation.privacy_summary_test import row
 from tests.report.page_test import rendered
-from tests.report.sample import sample_record, sample_study
+from tests.report.sample import by_other_method, sample_record, sample_study
 from tff_finance.evaluation import promises
 from tff_finance.privacy.guarantee import UNITS
 from tff_finance.records.privacy_row import PER_ROW_NOT_CUSTOMER
@@ -30,22 +30,7 @@ def private_record(**options):
 
 def with_secure_sums(record):
     """The same record as if FedAvg had been by secure sums."""
-
-    def renamed(row):
-        if getattr(row, "method", None) != "fed_avg":
-            return row
-        return dataclasses.replace(row, method="fed_avg_secure")
-
-    tables = {
-        field.name: tuple(renamed(row) for row in getattr(record, field.name))
-        for field in dataclasses.fields(record)
-        if isinstance(getattr(record, field.name), tuple)
-    }
-    methods = [
-        "fed_avg_secure" if m == "fed_avg" else m for m in record.config["methods"]
-    ]
-    config = record.config | {"methods": methods}
-    return dataclasses.replace(record, config=config, **tables)
+    return by_other_method(record, "fed_avg_secure")
 
 
 def section(record):

@@ -54,6 +54,24 @@ def sample_record(**options):
     )
 
 
+def by_other_method(record, method):
+    """The same record as if it had another method in place of FedAvg."""
+
+    def renamed(row):
+        if getattr(row, "method", None) != "fed_avg":
+            return row
+        return dataclasses.replace(row, method=method)
+
+    tables = {
+        field.name: tuple(renamed(row) for row in getattr(record, field.name))
+        for field in dataclasses.fields(record)
+        if isinstance(getattr(record, field.name), tuple)
+    }
+    methods = [method if m == "fed_avg" else m for m in record.config["methods"]]
+    config = record.config | {"methods": methods}
+    return dataclasses.replace(record, config=config, **tables)
+
+
 def sample_study(record=None, key=""):
     record = record or sample_record()
     return Study(key=key, record=record, summary=build_summary(record))

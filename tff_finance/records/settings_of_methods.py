@@ -1,4 +1,4 @@
-"""Which training settings a method reads: a search over others would find nothing."""
+"""Which training settings a method reads: others make no difference to it."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -102,18 +102,56 @@ READERS: Mapping[str, Collection[str]] = MappingProxyType(
 """The methods that read a setting, by its name in `training_settings`."""
 
 
-def check_read(setting: str, method: str) -> None:
-    """Refuses a setting that makes no difference to a method.
+_NOT_SEARCHED: Mapping[str, Collection[str]] = {
+    "plateau_rates": _LOCAL_STEPS,
+    "fed_md_models": ("fed_md",),
+    "institutions": WITH_CLOCK,
+    "accept_vacuous_privacy": INSTITUTION_PRIVATE_METHODS,
+    "validation_auc": _but(METHODS, "gradient_boosting"),
+}
+
+PROMISES = (
+    "target_epsilon",
+    "delta",
+    "noise_multiplier",
+    "privacy_unit",
+    "institution_epsilon",
+    "institution_delta",
+    "branches",
+    "honest_share",
+    "secure_clip_norm",
+    "secure_largest_weight",
+)
+"""Settings that state a protection: who gives one expects it to be kept."""
+
+
+def is_read(setting: str, methods: Collection[str]) -> bool:
+    """Whether a setting makes any difference to methods.
+
+    Args:
+        setting: By name, of any kind. Of one that isn't known, as in records of an
+            earlier version, it is assumed.
+        methods: From `METHODS`.
+
+    Returns:
+        Whether one of them reads it.
+    """
+    readers = READERS.get(setting, _NOT_SEARCHED.get(setting, METHODS))
+    return not set(methods).isdisjoint(readers)
+
+
+def check_read(setting: str, *methods: str) -> None:
+    """Refuses a setting that makes no difference to any of the methods.
 
     Args:
         setting: As in `training_settings.setting_kinds`.
-        method: From `METHODS`.
+        methods: From `METHODS`.
 
     Raises:
-        ValueError: If the method doesn't read it.
+        ValueError: If none of them reads it.
     """
-    if method not in READERS[setting]:
+    if not is_read(setting, methods):
         raise ValueError(
-            f"`{setting}` makes no difference to {method}: it is of "
+            f"`{setting}` makes no difference to {', '.join(methods)}: it is of "
             f"{', '.join(READERS[setting])}."
         )

@@ -101,6 +101,19 @@ def _kinds(part: type, of: str = "") -> dict[str, type]:
     return kinds
 
 
+def setting_name(path: str) -> str:
+    """The name of the setting at a place in `TrainingConfig`.
+
+    Args:
+        path: Such as "rounds", or "dp_sgd.rounds" of a part.
+
+    Returns:
+        The name, such as "dp_rounds".
+    """
+    part, _, field = path.rpartition(".")
+    return _name(part, field)
+
+
 def _name(part: str, field: str) -> str:
     """The name of a setting in a part, which is that of its flag."""
     return _RENAMED.get((part, field), field)

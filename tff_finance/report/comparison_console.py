@@ -31,6 +31,8 @@ def print_comparison(
         "summary.json gives the reason.\n"
     )
     console.print(_pooled(summary))
+    for note in case_study_console.privacy_notes(summary):
+        console.print(note)
     for reference, title in (
         ("to_centralized", "AUC on all rows minus that of pooled training"),
         ("to_local", "AUC on all rows minus the mean of the local models'"),

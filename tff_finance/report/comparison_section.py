@@ -119,7 +119,10 @@ def _differences(studies: Sequence[Study], words: Words) -> Table:
         rows=[
             [
                 labels.setting(name, words),
-                *[labels.setting_value(one.get(name, ""), words) for one in settings],
+                *[
+                    labels.setting_value(one.get(name, ""), words, of=name)
+                    for one in settings
+                ],
             ]
             for name in differing
         ],

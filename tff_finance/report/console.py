@@ -26,6 +26,8 @@ _LABELS = {
     "fed_avg_quantized": "FedAvg, quantized",
     "fed_avg_top_k": "FedAvg, top-k",
     "fed_avg_tff_compressed": "FedAvg, TFF's 8 bits",
+    "fed_avg_dp_sgd": "FedAvg, DP-SGD",
+    "fed_avg_poisson": "FedAvg, as DP-SGD, not private",
     "fed_avg_secure": "FedAvg, secure sums",
     "fed_avg_branches": "FedAvg of branches",
     "dp_fed_avg": "DP-FedAvg of branches",
@@ -60,6 +62,8 @@ def print_case_study(
         "interval over seeds. n/a: summary.json gives the reason.\n"
     )
     console.print(_headline(summary))
+    for note in privacy_notes(summary):
+        console.print(note)
     if summary["gain"]:
         console.print(_gains(summary))
     if summary["to_99_percent"]:
@@ -180,6 +184,17 @@ def _format_contribution(value: Mapping[str, Any]) -> str:
         return f"{text} ± {50 * (high - low):.2f}"
     spread = value.get("over_seeds", {}).get("sd")
     return text if spread is None else f"{text} ± {100 * spread:.2f}"
+
+
+def privacy_notes(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What methods promise, with the unit that it is promised for."""
+    for name, method in summary["methods"].items():
+        if privacy := method["privacy"]:
+            yield (
+                f"{label(name)}: epsilon at most {privacy['epsilon']:.2f}, delta "
+                f"{privacy['delta']:.2g}, {privacy['unit_in_words']}. summary.json "
+                "says against whom, and what isn't covered.\n"
+            )
 
 
 def training_notes(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -177,10 +177,16 @@ _SETTINGS = {
     "training.robustness.attack": mark("Simulated attack"),
     "training.robustness.attack_factor": mark("Factor of the attack"),
     "training.robustness.hostile_institution": mark("Hostile institution"),
-    "training.dp_sgd.privacy_unit": mark("Whom DP-SGD protects"),
+    "training.dp_sgd.privacy_unit": mark("Unit of DP-SGD's batches"),
     "training.dp_sgd.most_rows_per_customer": mark("Most rows of a customer in DP-SGD"),
-    "training.dp_sgd.target_epsilon": mark("Privacy budget of DP-SGD, epsilon"),
-    "training.dp_sgd.delta": mark("Delta of DP-SGD"),
+    "training.dp_sgd.target_epsilon.record": mark(
+        "Privacy budget of DP-SGD: epsilon for each row"
+    ),
+    "training.dp_sgd.target_epsilon.customer": mark(
+        "Privacy budget of DP-SGD: epsilon for each customer"
+    ),
+    "training.dp_sgd.delta.record": mark("Delta of DP-SGD for each row"),
+    "training.dp_sgd.delta.customer": mark("Delta of DP-SGD for each customer"),
     "training.dp_sgd.noise_multiplier": mark("Noise over clipping norm of DP-SGD"),
     "training.dp_sgd.l2_clip_norm": mark("Clipping norm of DP-SGD"),
     "training.dp_sgd.batch_size": mark("Expected batch size of DP-SGD"),
@@ -211,8 +217,14 @@ _SETTINGS = {
     "training.institution_privacy.accept_vacuous_privacy": mark(
         "Hide institutions among too few"
     ),
-    "training.institution_privacy.target_epsilon": mark("Epsilon of a branch"),
-    "training.institution_privacy.delta": mark("Delta of that guarantee"),
+    "training.institution_privacy.target_epsilon.branch": mark(
+        "Epsilon for each branch"
+    ),
+    "training.institution_privacy.target_epsilon.institution": mark(
+        "Epsilon for each bank"
+    ),
+    "training.institution_privacy.delta.branch": mark("Delta for each branch"),
+    "training.institution_privacy.delta.institution": mark("Delta for each bank"),
     "training.institution_privacy.cohort": mark("Branches of a round"),
     "training.institution_privacy.rounds": mark("Rounds of branches"),
     "training.institution_privacy.passes": mark(
@@ -271,9 +283,30 @@ _VALUES = {
     "customer": mark("each customer with all rows"),
     "client": mark("the banks'"),
     "server": mark("the server's"),
-    "None": mark("the optimizer's default"),
     "all": mark("all"),
     "leave_one_out": mark("all banks, and all but one"),
+}
+
+# What a setting that is left open means.
+_OPTIMIZERS_OWN = mark("the optimizer's usual one")
+_BY_POPULATION = mark("min(1e-5, 1 / (10 n)) for n units")
+_UNLIMITED = mark("unlimited")
+_NOT_GIVEN = mark("not given")
+_LEFT_OPEN = {
+    "training.server_learning_rate": _OPTIMIZERS_OWN,
+    "training.fed_sgd_learning_rate": _OPTIMIZERS_OWN,
+    "training.personalization.fine_tuning_learning_rate": mark("that of local steps"),
+    "training.participation.cohort_size": mark("all"),
+    "training.dp_sgd.noise_multiplier": mark("calibrated, at each bank"),
+    "training.dp_sgd.delta.record": _BY_POPULATION,
+    "training.dp_sgd.delta.customer": _BY_POPULATION,
+    "training.institution_privacy.delta.branch": _BY_POPULATION,
+    "training.institution_privacy.delta.institution": _BY_POPULATION,
+    "training.asynchronous.fed_buff_server_learning_rate": mark(
+        "that of other methods"
+    ),
+    "training.asynchronous.max_staleness": _UNLIMITED,
+    "training.asynchronous.max_simulated_seconds": _UNLIMITED,
 }
 
 _STAGES = {
@@ -370,8 +403,10 @@ def setting(name: str, words: Words) -> str:
     return words.say(_SETTINGS.get(name, name))
 
 
-def setting_value(value: object, words: Words) -> str:
-    """A setting's value."""
+def setting_value(value: object, words: Words, *, of: str = "") -> str:
+    """The value of a setting, whose path says what it means to be left open."""
+    if value is None:
+        return words.say(_LEFT_OPEN.get(of, _NOT_GIVEN))
     if isinstance(value, list):
         return words.say(", ").join(setting_value(item, words) for item in value)
     if isinstance(value, Mapping):

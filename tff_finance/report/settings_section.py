@@ -5,12 +5,18 @@ from typing import Any
 
 import pandas as pd
 
+from tff_finance.records.settings_of_methods import is_read
+from tff_finance.records.training_settings import setting_name
 from tff_finance.report import labels
 from tff_finance.report.catalogue import Words, mark
 from tff_finance.report.content import Section, Study, Table
 
 # What a summary says of values that no bootstrap was made for.
 NOT_COMPUTED = mark("no interval over test rows is computed for this value")
+_TRAINING = "training."
+_DP_SGD = "training.dp_sgd."
+_PARTICIPATION = "training.participation."
+_GUARANTEE = ("target_epsilon", "delta")
 
 
 def settings_section(study: Study, words: Words) -> Section:
@@ -64,10 +70,48 @@ def _what_seeds_do(study: Study, words: Words) -> str:
 
 
 def flat_settings(study: Study) -> dict[str, Any]:
-    """The configuration with dotted paths as keys."""
+    """The configuration with dotted paths as keys, as far as a method reads it.
+
+    Epsilon and delta have their unit at the end of the path: those of rows and those
+    of customers are no values of one setting.
+
+    Args:
+        study: The study.
+
+    Returns:
+        Values by path; None of what is left open.
+    """
     experiment = {"experiment": study.summary["experiment"]}
-    asked_for = {k: v for k, v in study.summary["config"].items() if v is not None}
-    return experiment | _flat(asked_for)
+    config = {k: v for k, v in study.summary["config"].items() if v is not None}
+    methods = {*study.methods, config.get("contribution", {}).get("method")}
+    settings = {
+        name: value
+        for name, value in _flat(config).items()
+        if not name.startswith(_TRAINING)
+        or is_read(setting_name(name.removeprefix(_TRAINING)), methods)
+    }
+    _leave_out_unused(settings)
+    return experiment | {_with_unit(k, settings): v for k, v in settings.items()}
+
+
+def _leave_out_unused(settings: dict[str, Any]) -> None:
+    """Takes out what another setting leaves without a meaning."""
+    if settings.get(_DP_SGD + "privacy_unit") != "customer":
+        settings.pop(_DP_SGD + "most_rows_per_customer", None)
+    if settings.get(_PARTICIPATION + "participation_rate") is None:
+        settings.pop(_PARTICIPATION + "participation_rate", None)
+    else:  # what it leaves open would be taken for all
+        settings.pop(_PARTICIPATION + "cohort_size", None)
+
+
+def _with_unit(name: str, settings: Mapping[str, Any]) -> str:
+    part, _, field = name.rpartition(".")
+    if field not in _GUARANTEE:
+        return name
+    if f"{part}." == _DP_SGD:
+        return f"{name}.{settings.get(_DP_SGD + 'privacy_unit', 'record')}"
+    branches = settings.get(f"{part}.branches", 0)
+    return f"{name}.{'branch' if branches else 'institution'}"
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -89,7 +133,10 @@ def _settings_table(study: Study, words: Words) -> Table:
         header=[words.say("Setting"), words.say("Value")],
         rows=[
             *[
-                [labels.setting(name, words), labels.setting_value(value, words)]
+                [
+                    labels.setting(name, words),
+                    labels.setting_value(value, words, of=name),
+                ]
                 for name, value in settings.items()
             ],
             *[[name, version] for name, version in versions.items()],
