@@ -65,7 +65,7 @@ def build_single_site(
     num_features = weights_lib.num_features(model)
     data_type = tff.SequenceType((store or InMemory()).element_type(num_features))
 
-    @tf.function(autograph=False)
+    @tf.function
     def train(state: Any, examples: Any) -> LocalTrainingResult:
         return training.run(
             trainable=tuple(state["weights"].trainable),

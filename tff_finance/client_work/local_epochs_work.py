@@ -103,7 +103,7 @@ def build_local_epochs_work(
         optimizer=optimizer, gradient_estimator=estimator, local_rule=rule
     )
 
-    @tf.function(autograph=False)
+    @tf.function
     def train(server_state: Any, weights: ModelWeights, examples: Any) -> Any:
         institution, number = examples["institution"], server_state["round"]
         state = files.read(institution, number, state_spec) if files else ()
@@ -176,7 +176,7 @@ def build_local_epochs_work(
     # Members whose noise is drawn before their steps train one after the other.
     changed = state_spec or shared_spec or around or update_rule
 
-    @tf.function(autograph=False)
+    @tf.function
     def train_group(server_state: Any, weights: ModelWeights, group: Any) -> Any:
         global_weights = tuple(weights.trainable)
         together = cast(LocalEpochs, batches)

@@ -51,7 +51,7 @@ def build_whole_table_gradient_work(
 
     num_features = weights_lib.num_features(model)
 
-    @tf.function(autograph=False)
+    @tf.function
     def gradient(server_state: Any, weights: Any, examples: Any) -> Any:
         del server_state
         trainable = tuple(weights.trainable)
