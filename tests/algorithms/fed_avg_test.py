@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_federated as tff
 
 from tests.algorithms import numpy_logistic
@@ -9,6 +10,7 @@ from tests.algorithms.learning import assert_same_weights, largest_move, train
 from tff_finance.algorithms.fed_avg import build_fed_avg
 from tff_finance.algorithms.single_site import build_single_site
 from tff_finance.client_work.batches import LocalEpochs
+from tff_finance.tasks import keras_models
 
 BATCH_SIZE = 16
 ROUNDS = 4
@@ -215,3 +217,27 @@ def test_the_order_changes_from_round_to_round(
     )
     assert np.abs(difference).max() > 1e-4
     assert largest_move(first, logistic_model) > 1e-2
+
+
+def test_models_may_have_layers_with_conditions_on_tensors(client_data):
+    """Keras converts such layers, unless what traces them has turned that off."""
+
+    class Gate(tf.keras.layers.Layer):
+        def call(self, inputs):
+            if tf.reduce_sum(inputs) > 0:
+                return inputs
+            return 0.5 * inputs
+
+    def build():
+        return tf.keras.Sequential(
+            [tf.keras.layers.InputLayer((5,)), Gate(), tf.keras.layers.Dense(1)]
+        )
+
+    model = keras_models.functional_model(build)
+    process = build_fed_avg(
+        model,
+        client_optimizer=sgd(0.3),
+        batches=LocalEpochs(epochs=1, batch_size=BATCH_SIZE),
+    )
+    state, _ = train(process, client_data, 1)
+    assert largest_move(process.get_model_weights(state), model) > 0.01
