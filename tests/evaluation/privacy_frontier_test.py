@@ -68,6 +68,9 @@ def test_every_level_is_trained_under_every_seed(ran):
             assert 0.95 * epsilon < level["privacy"]["epsilon"] <= epsilon
             assert list(level["privacy"]["institutions"]) == BANKS
             assert list(level["to_without"]) == ["accuracy", "auc", "log_loss"]
+            not_covered = "\n".join(level["privacy"]["not_covered"])
+            assert "membership attack on training rows" in not_covered
+            assert "SHA-256" not in not_covered  # seeds draw these rows
         assert levels["without"]["privacy"] is levels["fed_avg"]["privacy"] is None
         assert levels["without"]["to_without"] is None
         assert levels["fed_avg"]["to_fed_avg"] is None

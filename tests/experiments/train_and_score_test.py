@@ -117,6 +117,7 @@ def test_training_saves_a_model_and_judges_it(trained):
     assert header["institutions"]["bank_a"]["train_rows"] == 180
     assert header["validation"]["pooled"]["auc"] > 0.5
     assert set(header["validation"]["own"]) == {"bank_a", "bank_b"}
+    assert header["privacy"] is None
     summary = json.loads((folder / "run" / "summary.json").read_text())
     assert list(summary["methods"]) == ["fed_avg"]
     assert [file["sha256"] for file in header["config"]["files"]] == [

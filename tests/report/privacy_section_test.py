@@ -175,7 +175,12 @@ def test_what_studies_enter_is_translated():
     """Whatever stands in a ledger can be read in every language."""
     entries = [
         *promises.released_besides(
-            label_counts=True, feature_counts=True, features_of_other_rows=True
+            label_counts=True,
+            feature_counts=True,
+            features_of_other_rows=True,
+            table_checksums=True,
+            model_kept=True,
+            training_rows_attacked=True,
         ),
         promises.VALIDATION_SHOWN,
     ]

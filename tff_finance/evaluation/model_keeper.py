@@ -1,6 +1,7 @@
 """Keeps the model of a run: saves it with all that scoring needs."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from tff_finance.evaluation.feature_means import mean_customer
 from tff_finance.evaluation.judging import judge
 from tff_finance.evaluation.methods import GLOBAL, Fitted
+from tff_finance.evaluation.privacy_summary import summarize_privacy
 from tff_finance.evaluation.reason_codes import REFERENCE
 from tff_finance.evaluation.saved_model import save_model
 from tff_finance.evaluation.scorers import KerasScorer
@@ -16,6 +18,7 @@ from tff_finance.evaluation.targets import targets_of
 from tff_finance.preprocessing.consortium import Consortium
 from tff_finance.records.comparison_config import ComparisonConfig
 from tff_finance.records.method_names import WITHOUT_GLOBAL_NETWORK
+from tff_finance.records.privacy_row import PrivacyRow
 from tff_finance.records.run_rows import MetricRow
 from tff_finance.records.versions import result_versions
 from tff_finance.tasks.catalogue import TASKS
@@ -29,7 +32,7 @@ def model_keeper(directory: pathlib.Path, config: ComparisonConfig) -> Keep:
         config: What was asked for.
 
     Returns:
-        Takes what the method learnt.
+        Takes what the method learnt, and what it promises.
 
     Raises:
         ValueError: If the run has several methods or seeds, or a method without a
@@ -44,7 +47,12 @@ def model_keeper(directory: pathlib.Path, config: ComparisonConfig) -> Keep:
     if reason := WITHOUT_GLOBAL_NETWORK.get(method):
         raise ValueError(f"`config` has method {method!r}, which {reason}.")
 
-    def keep(name: str, fitted: Fitted, consortium: Consortium) -> None:
+    def keep(
+        name: str,
+        fitted: Fitted,
+        consortium: Consortium,
+        privacy: Sequence[PrivacyRow],
+    ) -> None:
         scorer = fitted.scorers[GLOBAL]
         assert isinstance(scorer, KerasScorer), name
         (run,) = fitted.runs
@@ -58,7 +66,7 @@ def model_keeper(directory: pathlib.Path, config: ComparisonConfig) -> Keep:
                 "algorithm": name,
                 "label_meaning": consortium.encoder.contract.label_meaning,
                 "output": "logit of label 1 of encoded rows",
-                "config": config.to_mapping(),
+                "config": _config(config, private=bool(privacy)),
                 "institutions": {
                     i.institution: {
                         "train_rows": len(i.train["x"]),
@@ -71,6 +79,7 @@ def model_keeper(directory: pathlib.Path, config: ComparisonConfig) -> Keep:
                     "best_round": run.best_round,
                     "stopped_by": run.stopped_by,
                 },
+                "privacy": summarize_privacy(privacy),
                 "validation": _validation(fitted, consortium, config),
                 "reference": REFERENCE,
                 "versions": result_versions(),
@@ -78,6 +87,15 @@ def model_keeper(directory: pathlib.Path, config: ComparisonConfig) -> Keep:
         )
 
     return keep
+
+
+def _config(config: ComparisonConfig, *, private: bool) -> dict[str, Any]:
+    """What was asked for; of a private model without checksums of its tables."""
+    mapping = config.to_mapping()
+    if private:  # whoever knows all rows but one could test for that one by them
+        for file in mapping["files"]:
+            del file["sha256"]
+    return mapping
 
 
 def _validation(

@@ -173,7 +173,12 @@ class _Runner:
         scores.write(self._path(seed, level, "scores.npz"))
         rows = promises.privacy_rows(
             fitted.promises,
-            promises.released_besides(label_counts=False, feature_counts=False),
+            promises.released_besides(
+                label_counts=False,
+                feature_counts=False,
+                table_checksums=self._config.table_checksums,
+                training_rows_attacked=True,
+            ),
             seed=seed,
             method=method.name,
         )

@@ -32,6 +32,26 @@ FEATURES_OF_OTHER_ROWS = Entry(
     what="features made of other rows, which one unit more or less changes",
     reason="the guarantee takes them as given",
 )
+ROW_COUNTS = Entry(
+    stage="preprocessing",
+    what="each institution's numbers of training, validation and test rows",
+    reason="exact, for all methods alike",
+)
+TABLE_CHECKSUMS = Entry(
+    stage="preprocessing",
+    what="SHA-256 of each table in the run's record",
+    reason="exact; whoever knows all rows but one can test for that one",
+)
+MODEL_REFERENCE = Entry(
+    stage="preprocessing",
+    what="mean of all encoded training rows, beside the model",
+    reason="exact; scores are explained against it",
+)
+MODEL_VALIDATION = Entry(
+    stage="validation",
+    what="metrics of validation rows, pooled and by institution, beside the model",
+    reason="exact",
+)
 SETTINGS = Entry(
     stage="tuning",
     what="the settings",
@@ -41,6 +61,11 @@ TEST_RESULTS = Entry(
     stage="evaluation",
     what="metrics and score histograms of test rows, mean features of training rows, "
     "share of positive labels in all rows",
+    reason="exact, for the comparison",
+)
+ATTACKED_TRAINING_ROWS = Entry(
+    stage="evaluation",
+    what="AUC and true positive rates of a membership attack on training rows",
     reason="exact, for the comparison",
 )
 VALIDATION_SHOWN = Entry(
@@ -93,7 +118,13 @@ class Promise:
 
 
 def released_besides(
-    *, label_counts: bool, feature_counts: bool, features_of_other_rows: bool = False
+    *,
+    label_counts: bool,
+    feature_counts: bool,
+    features_of_other_rows: bool = False,
+    table_checksums: bool = False,
+    model_kept: bool = False,
+    training_rows_attacked: bool = False,
 ) -> tuple[Entry, ...]:
     """What a study releases of rows, whatever the method, none of it with noise.
 
@@ -102,18 +133,24 @@ def released_besides(
         feature_counts: Whether something is counted for features.
         features_of_other_rows: Whether a row's features are made of other rows too. A
             unit then moves sums by more than its own rows, which alone are clipped.
+        table_checksums: Whether the record identifies tables by their checksums.
+        model_kept: Whether the model is saved, with what `model_keeper` puts beside it.
+        training_rows_attacked: Whether results tell how well attacks know them.
 
     Returns:
-        Entries for all stages but training and validation.
+        Entries for all stages but training and, unless the model is kept, validation.
     """
-    preprocessing = [ENCODER]
-    if label_counts:
-        preprocessing.append(LABEL_COUNTS)
-    if feature_counts:
-        preprocessing.append(FEATURE_COUNTS)
-    if features_of_other_rows:
-        preprocessing.append(FEATURES_OF_OTHER_ROWS)
-    return (*preprocessing, SETTINGS, TEST_RESULTS)
+    asked = {
+        LABEL_COUNTS: label_counts,
+        FEATURE_COUNTS: feature_counts,
+        FEATURES_OF_OTHER_ROWS: features_of_other_rows,
+        TABLE_CHECKSUMS: table_checksums,
+        MODEL_REFERENCE: model_kept,
+        MODEL_VALIDATION: model_kept,
+        ATTACKED_TRAINING_ROWS: training_rows_attacked,
+    }
+    released = (entry for entry, is_asked in asked.items() if is_asked)
+    return (ENCODER, ROW_COUNTS, *released, SETTINGS, TEST_RESULTS)
 
 
 def privacy_rows(

@@ -61,7 +61,7 @@ _INSTITUTIONS = "institutions"
 _INTERVALS = "intervals"
 _CONTRIBUTION = "contribution"
 
-Keep = Callable[[str, Fitted, Consortium], None]
+Keep = Callable[[str, Fitted, Consortium, Sequence[PrivacyRow]], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,8 @@ class Study:
         row_intervals: Intervals over test rows; None for data that a seed redraws.
         payments: Columns of tables of payments, which are then also judged by the
             task's metrics of days; None for other tables.
-        keep: Takes each method's name and what it learnt, before it is finished.
+        keep: Takes each method's name, what it learnt, the encoded rows, and what it
+            promises, before it is finished.
         exchanged_for_features: Types of what each institution receives and sends
             before training for its features, once; nothing for most tables.
     """
@@ -274,8 +275,9 @@ class _Runner:
         start = time.monotonic()
         folder = self._parts.training(seed, method.name)
         fitted = method.fit(consortium.training, seed=seed, folder=folder)
+        privacy = self._privacy(fitted, method.name, seed)
         if self._study.keep:
-            self._study.keep(method.name, fitted, consortium)
+            self._study.keep(method.name, fitted, consortium, privacy)
         judgement = judge(
             fitted.scorers,
             consortium.test,
@@ -303,7 +305,11 @@ class _Runner:
         self._report_progress(
             f"seed {seed}  {method.name:<17} {rounds:>4} rounds  {seconds:5.1f} s"
         )
-        privacy = self._privacy(fitted, method.name, seed)
+        if privacy:
+            self._report_progress(
+                f"seed {seed}  {method.name:<17} epsilon at most "
+                f"{max(row.epsilon for row in privacy):.2f} {privacy[0].unit_in_words}"
+            )
         return dataclasses.replace(
             self._header,
             metrics=metrics,
@@ -316,24 +322,21 @@ class _Runner:
     def _privacy(
         self, fitted: Fitted, method: str, seed: int
     ) -> tuple[PrivacyRow, ...]:
-        """What a method promises; progress says to whom."""
-        rows = promises.privacy_rows(
+        """What a method promises, and what of rows its results give away besides."""
+        config = self._study.config
+        return promises.privacy_rows(
             fitted.promises,
             promises.released_besides(
                 label_counts=self._study.balanced,
                 feature_counts=any(self._study.exchanged_for_features),
-                features_of_other_rows=self._study.config.features_of_other_rows,
+                features_of_other_rows=config.features_of_other_rows,
+                table_checksums=config.table_checksums,
+                model_kept=self._study.keep is not None,
             ),
             seed=seed,
             method=method,
-            several_rows=self._study.config.several_rows,
+            several_rows=config.several_rows,
         )
-        if rows:
-            self._report_progress(
-                f"seed {seed}  {method:<17} epsilon at most "
-                f"{max(row.epsilon for row in rows):.2f} {rows[0].unit_in_words}"
-            )
-        return rows
 
     def _intervals(
         self,

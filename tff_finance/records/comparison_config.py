@@ -25,7 +25,8 @@ class DataFile:
     Attributes:
         name: Without its folder.
         sha256: Of its content; of a gzip file, of what it unpacks to if the table
-            is a public one.
+            is a public one. It tells a run from one on other rows, and gives away
+            a row to whoever knows all others.
         institution: Whose rows it holds; empty if they are dealt out.
     """
 
@@ -102,6 +103,11 @@ class ComparisonConfig(StudyConfig):
     def features_of_other_rows(self) -> bool:
         """Whether a row's features are made of other rows too."""
         return bool(self.preparation) or self.dataset in PAYMENT_TABLES
+
+    @property
+    def table_checksums(self) -> bool:
+        """Whether rows come from files, which the configuration has checksums of."""
+        return bool(self.files)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> "ComparisonConfig":

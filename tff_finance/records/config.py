@@ -93,6 +93,11 @@ class StudyConfig:
         """Whether a row's features are made of other rows too."""
         return False
 
+    @property
+    def table_checksums(self) -> bool:
+        """Whether the configuration has checksums of tables of rows."""
+        return False
+
     def _check_coalitions(self, method: str) -> None:
         """Refuses what would be drawn anew for each coalition."""
         if not self.training.participation.everyone:

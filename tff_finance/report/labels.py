@@ -345,6 +345,26 @@ _REMARKS = (
     mark("counts of training labels, for class weights (exact, for all methods alike)"),
     mark("counts that features are made of (exact, for all methods alike)"),
     mark(
+        "each institution's numbers of training, validation and test rows (exact, for "
+        "all methods alike)"
+    ),
+    mark(
+        "SHA-256 of each table in the run's record (exact; whoever knows all rows but "
+        "one can test for that one)"
+    ),
+    mark(
+        "mean of all encoded training rows, beside the model (exact; scores are "
+        "explained against it)"
+    ),
+    mark(
+        "metrics of validation rows, pooled and by institution, beside the model "
+        "(exact)"
+    ),
+    mark(
+        "AUC and true positive rates of a membership attack on training rows (exact, "
+        "for the comparison)"
+    ),
+    mark(
         "features made of other rows, which one unit more or less changes (the "
         "guarantee takes them as given)"
     ),
