@@ -129,13 +129,15 @@ def train(directory, method):
 
 
 @pytest.fixture(scope="module")
-def private(tmp_path_factory):
+def private(uncompiled, tmp_path_factory):
+    del uncompiled
     directory = tmp_path_factory.mktemp("private")
     return directory, train(directory, "fed_avg_dp_sgd")
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory):
+def plain(uncompiled, tmp_path_factory):
+    del uncompiled
     directory = tmp_path_factory.mktemp("plain")
     return directory, train(directory, "fed_avg")
 
