@@ -31,10 +31,15 @@ def mean(description, values, weights):
     return process.next(process.initialize(), values, weights).result
 
 
-def test_it_is_the_weighted_mean():
+@pytest.mark.parametrize("number", [float, int])
+def test_it_is_the_weighted_mean(number):
     values, weights = updates(3), [100, 250, 40]
     for actual, leaves in zip(
-        mean(SecureMean(l2_clip_norm=10.0, largest_weight=1000.0), values, weights),
+        mean(
+            SecureMean(l2_clip_norm=number(10), largest_weight=number(1000)),
+            values,
+            weights,
+        ),
         zip(*values, strict=True),
         strict=True,
     ):

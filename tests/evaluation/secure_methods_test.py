@@ -8,8 +8,11 @@ import pytest
 from tests.evaluation.method_contract import assert_keeps_the_contract
 from tests.evaluation.methods_test import FEATURES, TRAINING, institution
 from tff_finance import checks
+from tff_finance.datasets.scenarios import SCARCE_LABELS
+from tff_finance.evaluation.case_study import run_case_study
 from tff_finance.evaluation.method_suite import build_methods
 from tff_finance.institutions.examples import InMemory
+from tff_finance.records.config import CaseStudyConfig
 from tff_finance.records.institution_privacy_config import SecureAggregationConfig
 from tff_finance.runtime import in_process
 
@@ -46,6 +49,32 @@ def test_scores_are_those_of_plain_sums(weighting, largest_weight, caplog):
     )
     # Every number goes up as an integer of as many bits, or of more.
     assert secure.runs[0].bytes_up >= plain.runs[0].bytes_up
+
+
+def pooled_auc(record, method):
+    """On all test rows, by seed."""
+    return {
+        row.seed: row.value
+        for row in record.metrics
+        if (row.method, row.scope, row.metric) == (method, "pooled", "auc")
+    }
+
+
+def test_auc_is_that_of_plain_sums():
+    """In a scenario as it is, with 12,000 test rows, in few rounds."""
+    config = CaseStudyConfig(
+        scenario=SCARCE_LABELS.name,
+        heterogeneity=SCARCE_LABELS.heterogeneity,
+        seeds=(0, 1),
+        methods=("fed_avg", "fed_avg_secure"),
+        training=dataclasses.replace(SCARCE_LABELS.training, rounds=30),
+    )
+    with in_process.execution_context():
+        record = run_case_study(config, report_progress=lambda line: None)
+    plain, secure = (pooled_auc(record, method) for method in config.methods)
+    assert plain.keys() == {0, 1}
+    assert all(auc > 0.95 for auc in plain.values())
+    assert secure == pytest.approx(plain, rel=0, abs=0.002)
 
 
 def test_more_rows_than_sums_have_room_for_are_refused_before_training():

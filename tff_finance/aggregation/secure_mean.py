@@ -21,6 +21,7 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_finance import checks
+from tff_finance.aggregation import secure_tracing
 
 # Updates beyond so many times the clipping norm in one coordinate count as faulty.
 _FAULTY = 1e6
@@ -67,7 +68,7 @@ class SecureMean:
             ),
         )
         clipped = tff.aggregators.clipping_factory(
-            self.l2_clip_norm, mean, clipped_count_sum_factory=count
+            float(self.l2_clip_norm), mean, clipped_count_sum_factory=count
         )
         return _InfiniteForNan(
             tff.aggregators.zeroing_factory(
@@ -85,7 +86,8 @@ class _InfiniteForNan(tff.aggregators.WeightedAggregationFactory):
     def create(
         self, value_type: Any, weight_type: Any
     ) -> tff.templates.AggregationProcess:
-        inner = self._inner.create(value_type, weight_type)
+        with secure_tracing.without_its_alarm():
+            inner = self._inner.create(value_type, weight_type)
 
         @tff.tensorflow.computation(value_type)
         def without_nan(value: Any) -> Any:
