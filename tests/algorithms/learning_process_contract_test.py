@@ -1,13 +1,14 @@
 """What every learning process here keeps to, whatever its algorithm."""
 
 import itertools
+import pathlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_federated as tff
 
-from tests.algorithms.learning import largest_move
+from tests.algorithms.learning import assert_same_weights, largest_move, train
 from tests.runtime.in_process_test import Refusing, installed
 from tff_finance.aggregation.coordinate_wise import (
     build_median_factory,
@@ -43,6 +44,7 @@ from tff_finance.runtime.programs import map_reduce_form
 from tff_finance.training.checkpoints import Checkpoints
 
 ROUNDS = 3
+SEED = 11
 BATCHES = LocalEpochs(epochs=2, batch_size=16)
 sgd = tff.learning.optimizers.build_sgdm
 UNIFORM = tff.learning.ClientWeighting.UNIFORM
@@ -135,6 +137,8 @@ BUILDERS = {
     ),
     "fed_avgm": of_server_optimizer("momentum"),
     "fed_adam": of_server_optimizer("adam"),
+    "fed_adagrad": of_server_optimizer("adagrad"),
+    "fed_yogi": of_server_optimizer("yogi"),
     "fed_avg_median": of_aggregator(build_median_factory()),
     "fed_avg_trimmed_mean": of_aggregator(build_trimmed_mean_factory(0.2)),
     "fed_avg_geometric_median": of_aggregator(build_geometric_median_factory()),
@@ -156,19 +160,29 @@ TRAINED_AS = {
     "fine_tuned": "fed_avg",
     "fed_avg_branches": "fed_avg",
 }
+# Why a method isn't held to this, and the tests that it is held to instead.
 WITHOUT_CASE = {
-    "fed_adagrad": "an optimizer of fed_adam's class: server_optimizers_test",
-    "fed_yogi": "the same",
-    "gradient_boosting": "no learning process: trees of pooled rows",
-    "fed_md": "no learning process: no weights are shared",
-    "fed_avg_clipping": "TFF's quantiles count institutions without rows as well",
-    "fed_avg_dp_sgd": "no loss, no shards, noise by number of rows: "
-    "private_fed_avg_test",
-    "fed_avg_poisson": "the same without noise",
-    "fed_avg_secure": "TFF's own runtime has no secure sums: "
-    "institution_private_fed_avg_test",
-    "dp_fed_avg_distributed": "the same",
+    "gradient_boosting": ("no learning process", "evaluation/methods_test.py"),
+    "fed_md": ("no learning process", "evaluation/fed_md_test.py"),
+    "fed_avg_clipping": (
+        "TFF's quantiles count institutions without rows as well",
+        "algorithms/aggregated_fed_avg_test.py",
+    ),
+    "fed_avg_dp_sgd": (
+        "no loss, no shards, noise by number of rows",
+        "evaluation/private_methods_test.py",
+    ),
+    "fed_avg_poisson": ("the same", "evaluation/private_methods_test.py"),
+    "fed_avg_secure": (
+        "TFF's own runtime has no secure sums",
+        "evaluation/secure_methods_test.py",
+    ),
+    "dp_fed_avg_distributed": (
+        "the same",
+        "evaluation/institution_private_methods_test.py",
+    ),
 }
+TESTS = pathlib.Path(__file__).parent.parent
 
 
 def test_every_method_has_a_case_or_a_reason_why_not():
@@ -176,6 +190,18 @@ def test_every_method_has_a_case_or_a_reason_why_not():
     assert not cases & {*TRAINED_AS, *WITHOUT_CASE}
     assert {*METHODS} == cases | {*TRAINED_AS, *WITHOUT_CASE}
     assert {*TRAINED_AS.values()} <= {*BUILDERS}
+    for name, (_, file) in WITHOUT_CASE.items():
+        assert f'"{name}"' in (TESTS / file).read_text()
+
+
+# Whose update of a single institution is that institution's: with server SGD of rate
+# 1, it trains as if it were alone.
+MEANS_OF_ONE = (
+    "fed_avg",
+    "fed_avg_median",
+    "fed_avg_trimmed_mean",
+    "fed_avg_geometric_median",
+)
 
 
 # A single site has no other institutions to go on with.
@@ -218,7 +244,7 @@ class Case:
         self.files.drop_after(0)
         state = self.process.initialize()
         hparams = self.process.get_hparams(state)
-        hparams["client_work"]["seed"] = 11
+        hparams["client_work"]["seed"] = SEED
         return self.process.set_hparams(state, hparams)
 
     def rounds(self, data, number=ROUNDS, state=None):
@@ -268,6 +294,21 @@ def name(request):
 def case(name, logistic_model, tables, tmp_path_factory):
     folder = tmp_path_factory.mktemp(name)
     return Case(name, logistic_model, tables, folder, InMemory())
+
+
+@pytest.fixture(scope="module")
+def alone(logistic_model, tables):
+    """The weights of an institution that trains by itself, by FedAvg's local SGD."""
+    process = build_single_site(logistic_model, optimizer=sgd(0.3), batches=BATCHES)
+    state = process.initialize()
+    hparams = process.get_hparams(state)
+    hparams["client_work"]["seed"] = SEED
+    state = process.set_hparams(state, hparams)
+    x, y = tables["bank_a"]
+    data = [InMemory().client_dataset(dense_examples(x, y, institution="bank_a"))]
+    with installed(InProcessContext(Refusing())):
+        state, _ = train(process, data, ROUNDS, state=state)
+    return process.get_model_weights(state)
 
 
 @pytest.fixture(scope="module")
@@ -339,12 +380,14 @@ def test_goes_on_from_a_checkpoint(case, undisturbed, tmp_path):
     assert_same(resumed[-1], states[-1])
 
 
-def test_one_institution(case):
+def test_one_institution(name, case, alone):
     with case.in_process():
         states, metrics = case.rounds(case.clients("bank_a"))
     weights = case.process.get_model_weights(states[-1])
     assert largest_move(weights, case.model) > 0.03
     assert np.isfinite(metrics["loss"])
+    if name in MEANS_OF_ONE:
+        assert_same_weights(weights, alone, atol=1e-6)
 
 
 @among_others
