@@ -6,19 +6,25 @@
       --batch_size=256 --rounds=60 --delta=1e-5
     python -m experiments.calibrate_privacy --epsilon=8 --unit=branch \
       --population=3000 --batch_size=300 --rounds=100
+    python -m experiments.calibrate_privacy --epsilon=8 --population=10000 \
+      --batch_size=256 --rounds=100 --institutions=3
 
 A calculation about public numbers; it reads no data. docs/privacy.md explains units
 and relations.
 """
 
+import math
 from typing import TYPE_CHECKING
 
 from absl import flags
 
 from experiments import command_line
 from tff_finance import checks
+from tff_finance.records.institution_privacy_config import FEWEST_TO_HIDE_IN
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tff_finance.privacy.mechanisms import Mechanism
 
 _EPSILON = flags.DEFINE_float("epsilon", None, "Target: prints the noise it needs.")
@@ -58,6 +64,18 @@ _BATCH_SIZE = flags.DEFINE_integer(
 _COORDINATES = flags.DEFINE_integer(
     "coordinates", None, "Weights of the model, with --sampling=shares."
 )
+_LEAST_HONEST = flags.DEFINE_integer(
+    "least_honest",
+    None,
+    "t, so many of a round's other units are taken to be honest and there to the end, "
+    "with --sampling=shares.",
+)
+_INSTITUTIONS = flags.DEFINE_integer(
+    "institutions",
+    None,
+    "Prints besides what somebody has who is at so many institutions, all of which "
+    "train with these settings; for records and customers.",
+)
 _ROUNDS = flags.DEFINE_integer("rounds", None, "Rounds of training.")
 _LOCAL_EPOCHS = flags.DEFINE_integer(
     "local_epochs", None, "Of a round of DP-SGD; 1 unless given."
@@ -93,11 +111,12 @@ _SAMPLINGS = {
 }
 _NOISES = {
     "tree": "the noise is Gaussian, fresh in every node of a tree",
-    "shares": "the noise is Skellam, in shares of which the honest ones have that "
-    "standard deviation together",
+    "shares": "the noise is Skellam, in shares: those of any {least_honest} others of "
+    "a round, who are honest and there to its end, have that standard deviation "
+    "together, and each has {share:.6g} times the clipping norm",
 }
 _GAUSSIAN = "the noise is Gaussian, fresh in every sum"
-_LEVELS_OF_CONSORTIUM = ("branch", "institution")
+_LEVELS_OF_CONSORTIUM = {"branch": "branches", "institution": "institutions"}
 
 
 def main() -> None:
@@ -115,6 +134,11 @@ def main() -> None:
 
 def _print_calibration() -> None:
     from tff_finance.privacy import accounting, guarantee
+
+    def account(mechanisms: "Sequence[Mechanism]") -> accounting.Epsilon:
+        return accounting.epsilon(
+            mechanisms, neighbouring=relation, delta=delta, accountant=accountant
+        )
 
     _check()
     accountant = None if _ACCOUNTANT.value == "auto" else _ACCOUNTANT.value
@@ -134,16 +158,23 @@ def _print_calibration() -> None:
             accountant=accountant,
         )
     mechanism = _mechanism_with(noise)
-    loss = accounting.epsilon(
-        [mechanism], neighbouring=relation, delta=delta, accountant=accountant
-    )
+    loss = account([mechanism])
     print(f"noise_multiplier  {noise:.6g}")
     print(f"epsilon           {loss.value:.6g}")
     print(f"delta             {delta:.6g}")
     print(f"unit              {_UNIT.value}")
     print(f"neighbouring      {relation}")
     print(f"accountant        {loss.accountant}")
+    if _SAMPLING.value == "shares":
+        print(f"least_honest      {_LEAST_HONEST.value}")
+        print(f"noise_of_a_share  {_share_of(noise):.6g}")
+    if _INSTITUTIONS.value is not None:
+        across = account([mechanism] * _INSTITUTIONS.value)
+        print(f"institutions      {_INSTITUTIONS.value}")
+        print(f"epsilon_across    {across.value:.6g}")
+        print(f"accountant_across {across.accountant}")
     print(_assumptions(mechanism))
+    print(_if_vacuous(), end="")
 
 
 def _check() -> None:
@@ -153,6 +184,24 @@ def _check() -> None:
             "flag --coordinates: goes with --sampling=shares, whose guarantee depends "
             f"on it; got {_COORDINATES.value} with --sampling={_SAMPLING.value}"
         )
+    if (_SAMPLING.value == "shares") != (_LEAST_HONEST.value is not None):
+        raise ValueError(
+            "flag --least_honest: goes with --sampling=shares, whose noise is that of "
+            f"so many shares; got {_LEAST_HONEST.value} with "
+            f"--sampling={_SAMPLING.value}"
+        )
+    if _LEAST_HONEST.value is not None:
+        # One's own share isn't counted on.
+        others = max(1, _BATCH_SIZE.value - 1)
+        checks.check_in_range("least_honest", _LEAST_HONEST.value, 1, others)
+    if _INSTITUTIONS.value is not None:
+        if _UNIT.value in _LEVELS_OF_CONSORTIUM:
+            raise ValueError(
+                "flag --institutions: goes with --unit=record or --unit=customer, of "
+                "which somebody may have one at each of several institutions; got "
+                f"--unit={_UNIT.value}"
+            )
+        checks.check_at_least("institutions", _INSTITUTIONS.value, 1)
     if _LOCAL_EPOCHS.value is not None and not _is_dp_sgd():
         raise ValueError(
             "flag --local_epochs: counts for DP-SGD only (--sampling=poisson with "
@@ -220,6 +269,24 @@ def _passes() -> int:
     return -(-_ROUNDS.value // _rounds_of_pass())
 
 
+def _share_of(noise: float) -> float:
+    """Standard deviation of one unit's share, over the clipping norm."""
+    return noise / math.sqrt(_LEAST_HONEST.value)
+
+
+def _if_vacuous() -> str:
+    """A line if the units are too few for the noise to leave any use."""
+    units = _LEVELS_OF_CONSORTIUM.get(_UNIT.value)
+    population = _POPULATION.value
+    if not units or population >= FEWEST_TO_HIDE_IN:
+        return ""
+    return (
+        f"Vacuous: noise that hides one of {population} {units} drowns the others. "
+        f"Comparisons refuse fewer than {FEWEST_TO_HIDE_IN}; protect records "
+        "(--unit=record) instead.\n"
+    )
+
+
 def _assumptions(mechanism: "Mechanism") -> str:
     once = _SAMPLING.value in {"tree", "shares"}
     sampling = _SAMPLINGS[_SAMPLING.value].format(
@@ -233,7 +300,16 @@ def _assumptions(mechanism: "Mechanism") -> str:
         passes=_passes() if once else None,
         rounds_of_pass=_rounds_of_pass() if once else None,
     )
-    across = f"a {_UNIT.value} that several institutions hold composes over all of them"
+    across = (
+        f"a {_UNIT.value} that several institutions hold composes over all of them "
+        "(--institutions)"
+    )
+    if _INSTITUTIONS.value is not None:
+        across = (
+            f"epsilon_across is for somebody with one {_UNIT.value} at each of "
+            f"{_INSTITUTIONS.value} institutions, all of which have this population "
+            "and train so; for the same delta"
+        )
     if _UNIT.value in _LEVELS_OF_CONSORTIUM:
         across = (
             f"to a customer it says no more than what holds for a whole {_UNIT.value}"
@@ -241,7 +317,10 @@ def _assumptions(mechanism: "Mechanism") -> str:
     return _ASSUMPTIONS.format(
         unit=_UNIT.value,
         sampling=sampling,
-        noise=_NOISES.get(_SAMPLING.value, _GAUSSIAN),
+        noise=_NOISES.get(_SAMPLING.value, _GAUSSIAN).format(
+            least_honest=_LEAST_HONEST.value,
+            share=_share_of(mechanism.noise_multiplier) if _LEAST_HONEST.value else 0,
+        ),
         across=across,
     )
 

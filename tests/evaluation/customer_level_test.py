@@ -266,6 +266,7 @@ def test_a_comparison_says_whom_it_protects(unit, of_a_customer, words):
     assert summary["fed_avg_poisson"]["privacy"] is None
     privacy = summary["fed_avg_dp_sgd"]["privacy"]
     assert (privacy["unit"], privacy["unit_in_words"]) == (unit, words)
+    assert privacy["across_institutions"]["epsilon"] > privacy["epsilon"]
     assert {i["most_rows"] for i in privacy["institutions"].values()} == {
         3 if unit == "customer" else None
     }

@@ -64,6 +64,34 @@ def test_the_worst_of_institutions_and_seeds_stands_first():
     assert summary["institutions"]["b"]["epsilon"] == 3.5
 
 
+def across(epsilon, delta, accountant="pld"):
+    return {
+        "across_epsilon": epsilon,
+        "across_delta": delta,
+        "across_accountant": accountant,
+    }
+
+
+def test_the_worst_over_seeds_of_all_institutions_together():
+    both = [row(name, 0, **across(5.5, 2e-6)) for name in ("a", "b")]
+    both += [row(name, 1, **across(5.2, 1e-5, "rdp")) for name in ("a", "b")]
+    summary = summarize_privacy(both)
+    assert summary
+    assert summary["across_institutions"] == {
+        "epsilon": 5.5,
+        "delta": 1e-5,
+        "accountant": "pld, rdp",
+    }
+
+
+@pytest.mark.parametrize("known", [{}, across(5.5, 1e-5)])
+def test_without_a_bound_of_all_together_there_is_none(known):
+    """As in records of an earlier version, if only of some seeds."""
+    summary = summarize_privacy([row("a", 0, **known), row("a", 1)])
+    assert summary
+    assert summary["across_institutions"] is None
+
+
 def test_only_adversaries_of_all_guarantees_are_named():
     summary = summarize_privacy(
         [row("a", 0, against="outsiders,institutions"), row("b", 0)]

@@ -86,6 +86,24 @@ def test_each_institution_has_the_noise_of_its_own_size(fitted):
     assert rows["bank_b"].noise_multiplier > 1.5 * rows["bank_a"].noise_multiplier
 
 
+def test_somebody_at_both_institutions_is_told_what_both_release(fitted):
+    rows = rows_of(fitted)
+    both = [
+        PoissonSampledGaussian(
+            noise_multiplier=row.noise_multiplier,
+            sampling_probability=row.sampling_probability,
+            steps=row.steps,
+        )
+        for row in rows.values()
+    ]
+    delta = min(row.delta for row in rows.values())
+    expected = accounting.epsilon(both, neighbouring="add_or_remove_one", delta=delta)
+    for row in rows.values():
+        assert (row.across_epsilon, row.across_delta) == (expected.value, delta)
+        assert row.across_accountant == expected.accountant
+    assert expected.value > 1.2 * max(row.epsilon for row in rows.values())
+
+
 def end_of_training(learner, one):
     trained = learner.train(
         [one.train],

@@ -6,6 +6,8 @@ from tests.experiments.quick_call import quick_call
 from tff_finance.privacy import accounting
 from tff_finance.privacy.distributed_noise import DistributedNoise
 from tff_finance.privacy.institution_level import TreeClipping
+from tff_finance.privacy.ledger import STAGES, Ledger, guarantee_across
+from tff_finance.privacy.mechanisms import PoissonSampledGaussian
 from tff_finance.training.cohorts import PoissonCohorts
 
 
@@ -61,6 +63,7 @@ def test_other_samplings_have_their_relation(sampling, relation, accountant):
 
 
 COHORTS = ("--unit=branch", "--population=3000", "--batch_size=300")
+SHARES = (*COHORTS, "--rounds=9", "--sampling=shares", "--coordinates=500")
 
 
 def test_a_coin_for_each_branch_is_one_sum_a_round():
@@ -88,7 +91,7 @@ def test_a_coin_for_each_branch_is_one_sum_a_round():
             ).mechanism(rounds=50),
         ),
         (
-            ("--sampling=shares", "--coordinates=500"),
+            ("--sampling=shares", "--coordinates=500", "--least_honest=200"),
             lambda noise: DistributedNoise(
                 l2_clip_norm=1.0,
                 noise_multiplier=noise,
@@ -109,6 +112,70 @@ def test_once_in_a_pass_is_accounted_for_as_training_does(flags, description):
     assert (found["unit"], found["neighbouring"]) == ("branch", "replace_special")
 
 
+def test_shares_say_how_many_must_be_honest_and_how_much_noise_each_has():
+    flags = ("--sampling=shares", "--coordinates=500", "--least_honest=144")
+    result = calibrate("--noise_multiplier=2.4", "--rounds=50", *COHORTS, *flags)
+    found = printed(result)
+    shares = DistributedNoise(
+        l2_clip_norm=1.0,
+        noise_multiplier=2.4,
+        expected_updates=300,
+        least_honest=144,
+        most_updates=300,
+    )
+    assert found["least_honest"] == "144"
+    assert float(found["noise_of_a_share"]) == pytest.approx(shares.share_stddev)
+    assert "those of any 144 others of a round" in result.stdout
+    assert "each has 0.2 times the clipping norm" in result.stdout
+
+
+@pytest.mark.parametrize("unit", ["record", "customer"])
+def test_a_customer_of_several_banks_has_what_all_release(unit):
+    setting = ("--noise_multiplier=1.1", f"--unit={unit}", *SETTING, "--rounds=4")
+    result = calibrate(*setting, "--institutions=3")
+    found = printed(result)
+    mechanism = PoissonSampledGaussian.of_training(
+        noise_multiplier=1.1, population=10_000, batch_size=256, rounds=4
+    )
+    ledger = Ledger(
+        owner="bank", unit=unit, neighbouring="add_or_remove_one", population=10_000
+    ).with_release("training", "updates", mechanism)
+    for stage in STAGES:
+        if stage != "training":
+            ledger = ledger.with_nothing_released(stage, "a test")
+    together = guarantee_across([ledger] * 3)
+    assert float(found["epsilon_across"]) == pytest.approx(together.epsilon, rel=1e-4)
+    assert found["accountant_across"] == together.accountant
+    assert found["institutions"] == "3"
+    assert float(found["epsilon_across"]) > 1.5 * float(found["epsilon"])
+    assert f"somebody with one {unit} at each of 3 institutions" in result.stdout
+    alone = printed(calibrate(*setting))
+    assert alone["epsilon"] == found["epsilon"]
+    assert "epsilon_across" not in alone
+
+
+@pytest.mark.parametrize(
+    ("unit", "population", "words"),
+    [
+        ("institution", 3, "Vacuous: noise that hides one of 3 institutions"),
+        ("branch", 99, "Vacuous: noise that hides one of 99 branches"),
+        ("institution", 100, None),
+        ("record", 99, None),
+    ],
+)
+def test_noise_that_drowns_the_others_is_called_vacuous(unit, population, words):
+    result = calibrate(
+        "--noise_multiplier=20",
+        f"--unit={unit}",
+        f"--population={population}",
+        "--sampling=all",
+        "--rounds=2",
+    )
+    assert result.returncode == 0
+    assert ("Vacuous" in result.stdout) == (words is not None)
+    assert (words or "") in result.stdout
+
+
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
@@ -124,6 +191,12 @@ def test_once_in_a_pass_is_accounted_for_as_training_does(flags, description):
         ((*COHORTS, "--rounds=9", "--epsilon=1", "--local_epochs=2"), "--local_epochs"),
         ((*COHORTS, "--rounds=9", "--epsilon=1", "--coordinates=2"), "--coordinates"),
         ((*COHORTS, "--rounds=9", "--epsilon=1", "--sampling=shares"), "--coordinates"),
+        ((*SHARES, "--epsilon=1"), "--least_honest"),
+        ((*SHARES, "--epsilon=1", "--least_honest=300"), "between 1 and 299"),
+        ((*SHARES, "--epsilon=1", "--least_honest=0"), "between 1 and 299"),
+        ((*SETTING, "--epsilon=1", "--least_honest=9"), "--least_honest"),
+        ((*COHORTS, "--rounds=9", "--epsilon=1", "--institutions=2"), "--institutions"),
+        ((*SETTING, "--epsilon=1", "--institutions=0"), "`institutions` must be"),
         (
             (*SETTING, "--epsilon=1", "--sampling=tree", "--population=9"),
             "`batch_size` must be between 1 and 9",

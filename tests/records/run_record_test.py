@@ -160,6 +160,9 @@ def record(**options):
         "privacy": (
             privacy_row(),
             privacy_row(institution="NA", target_epsilon=8.0, l2_clip_norm=0.5),
+            privacy_row(
+                across_epsilon=0.1 + 0.3, across_delta=1e-6, across_accountant="pld"
+            ),
         ),
         "coalitions": (
             coalition(0.1 + 0.2, members=join_members(["NA"])),
@@ -251,6 +254,8 @@ def test_privacy_row_is_against_somebody_known():
         privacy_row(against="server,moon")
     with pytest.raises(ValueError, match="`epsilon` must be at least 0, got inf"):
         privacy_row(epsilon=math.inf)
+    with pytest.raises(ValueError, match="`across_epsilon`"):
+        privacy_row(across_epsilon=math.nan)
 
 
 def test_config_comes_back(tmp_path):

@@ -12,14 +12,14 @@ def cell(mean, half=0.004):
     return {"mean": mean, "ci95": [mean - half, mean + half], "values": [mean]}
 
 
-def level(epsilon, auc, attack, difference=None, half=0.004):
+def level(epsilon, auc, attack, difference=None, half=0.004, banks=("a", "b")):
     membership = {
         name: {
             "auc": cell(attack),
             "tpr_at_fpr_1": cell(0.012),
             "tpr_at_fpr_0_1": cell(0.001, 0.001),
         }
-        for name in ("", "a", "b")
+        for name in ("", *banks)
     }
     privacy = {
         "epsilon": epsilon,
@@ -32,7 +32,7 @@ def level(epsilon, auc, attack, difference=None, half=0.004):
         "epsilon": epsilon,
         "privacy": privacy if epsilon else None,
         "pooled": {"auc": cell(auc), "accuracy": cell(auc)},
-        "own": {name: {"auc": cell(auc)} for name in ("a", "b")},
+        "own": {name: {"auc": cell(auc)} for name in banks},
         "membership": membership,
         "to_without": difference
         and {"auc": cell(difference, half), "accuracy": cell(difference, half)},
@@ -81,6 +81,8 @@ def test_a_sentence_for_each_epsilon_and_one_without():
     assert "which includes 0)" in eight
     assert "did better than chance (membership AUC 0.520" in eight
     assert "nothing bounds what they tell" in without
+    for sentence in (one, four, eight, without):
+        assert ", at 0.1 % 0.0010 (0.0000 to 0.0020))" in sentence
     assert "0.778 (0.774 to 0.782)" in without
     assert "early stopping 0.779" in without
     assert limits.endswith(
@@ -89,10 +91,14 @@ def test_a_sentence_for_each_epsilon_and_one_without():
     )
 
 
-def test_an_attack_that_finds_some_rows_for_sure_beats_chance():
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("tpr_at_fpr_1", cell(0.03)), ("tpr_at_fpr_0_1", cell(0.003, 0.0015))],
+)
+def test_an_attack_that_finds_some_rows_for_sure_beats_chance(name, value):
     """Also where its AUC, a mean over all rows, says nothing."""
     found = copy.deepcopy(FRONTIER)
-    found["levels"]["epsilon_4"]["membership"][""]["tpr_at_fpr_1"] = cell(0.03)
+    found["levels"]["epsilon_4"]["membership"][""][name] = value
     assert "did better than chance" in frontier_sentences(found)[2]
 
 
@@ -110,6 +116,22 @@ def test_of_one_seed_nothing_is_claimed():
     assert verdict.startswith("On average")
     assert "(no interval)" in first
     assert "chance" not in first
+
+
+@pytest.mark.parametrize("number", [7, 9])
+def test_banks_that_the_picture_has_no_room_for_are_counted(tmp_path, number):
+    banks = [f"bank {n}" for n in range(number)]
+    levels = {
+        name: level(epsilon, 0.75, 0.5, -0.01, banks=banks)
+        for name, epsilon in (("epsilon_1", 1.0), ("without", None), ("fed_avg", None))
+    }
+    path = tmp_path / "frontier.svg"
+    frontier = {"metric": "auc", "institutions": banks, "levels": levels}
+    draw_frontier(frontier, path)
+    text = path.read_text(encoding="utf-8")
+    assert "bank 6" in text
+    assert "bank 7" not in text
+    assert ("(the first 7 of 9 banks)" in text) == (number == 9)
 
 
 @pytest.mark.parametrize("ending", ["png", "svg"])

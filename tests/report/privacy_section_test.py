@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tests.evaluation.hand_made import BANKS, SEEDS
-from tests.evaluation.privacy_summary_test import row
+from tests.evaluation.privacy_summary_test import across, row
 from tests.report.page_test import rendered
 from tests.report.sample import by_other_method, sample_record, sample_study
 from tff_finance.evaluation import promises
@@ -147,6 +147,35 @@ def test_customers_are_told_how_many_of_their_rows_count():
     (note,) = [n for n in found.notes if "clipped as one sum" in n]
     assert "at most 16 rows" in note
     assert "(customer level," in findings(sample_study(record), WORDS)[-1]
+
+
+@pytest.mark.parametrize(
+    ("unit", "whom"),
+    [
+        ("record", "For somebody with one row at each of the 2 banks"),
+        ("customer", "For a customer of all 2 banks"),
+    ],
+)
+def test_whoever_is_at_all_banks_has_a_number_too(unit, whom):
+    record = private_record(unit=unit, **across(6.789, 2e-6, "rdp"))
+    found = section(record)
+    assert found.paragraphs[1].endswith(
+        f"{whom} epsilon is at most 6.79, with delta 2e-6 (accountant: Rényi): what "
+        "the banks release adds up."
+    )
+    row_of_method = found.tables[0].frame.iloc[1]
+    assert row_of_method["across_epsilon"] == 6.789
+    assert "across_institutions" not in found.tables[0].frame
+    chinese = privacy_section(sample_study(record), Words("zh")).paragraphs[1]
+    assert "6.79" in chinese
+    assert "banks" not in chinese
+
+
+def test_nothing_is_said_of_all_banks_where_nothing_is_known():
+    for record in (private_record(), private_record(unit="branch")):
+        found = section(record)
+        assert "at each of" not in found.paragraphs[1]
+        assert "across_epsilon" not in found.tables[0].frame
 
 
 def test_a_large_epsilon_is_not_praised():

@@ -101,15 +101,19 @@ def test_without_patience_validation_is_shown_only():
     assert [point.validation_loss for point in trained.curve] == [1, 2, 3, 4, 5]
 
 
-def test_a_budget_ends_training_before_it_is_exceeded():
+def test_a_budget_ends_training_before_it_is_exceeded(capsys):
     process = CountingProcess()
     trained = run([1, 2, 3, 4, 5], process=process, patience=None, max_releases=3)
     assert len(process.calls) == trained.rounds == trained.releases == 3
     assert trained.weights == START + 3
     assert trained.stopped_by == "budget"
+    assert "seed 5 fed_avg: privacy budget ended after 3 of 5 rounds\n" in (
+        capsys.readouterr().err
+    )
     # As many as are planned are no end before.
     planned = run([1, 2, 3], patience=None, max_releases=3)
     assert planned.stopped_by == "fixed_rounds"
+    assert "budget" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -13,9 +13,10 @@ def summarize_privacy(rows: Sequence[PrivacyRow]) -> dict[str, Any] | None:
 
     A guarantee is for units of one institution. That of the largest epsilon and the
     largest delta holds for all of them, and stands first; those of each institution
-    follow. Somebody with units at several institutions is told more about, and so is
-    everybody by several methods, or by several seeds where these train on the same
-    rows: each guarantee is for one of them.
+    follow. About somebody with units at several institutions more is told:
+    `across_institutions` is for one unit at each of all of them, and null where the
+    rows have no such bound. More is told of everybody, too, by several methods, or by
+    several seeds where these train on the same rows: each guarantee is for one of them.
 
     Args:
         rows: Of one method, in any order.
@@ -46,6 +47,7 @@ def summarize_privacy(rows: Sequence[PrivacyRow]) -> dict[str, Any] | None:
         "against": [adversary for adversary in ADVERSARIES if adversary in against],
         "holds_for": HOLDS_FOR,
         "mechanism": ", ".join(sorted({row.mechanism for row in rows})),
+        "across_institutions": _across_institutions(rows),
         "institutions": {
             name: _of_institution([row for row in rows if row.institution == name])
             for name in names
@@ -58,6 +60,19 @@ def _worst(rows: Sequence[PrivacyRow]) -> dict[str, float]:
     return {
         "epsilon": max(row.epsilon for row in rows),
         "delta": max(row.delta for row in rows),
+    }
+
+
+def _across_institutions(rows: Sequence[PrivacyRow]) -> dict[str, Any] | None:
+    """The worst over seeds; None unless all rows have it."""
+    epsilons = [row.across_epsilon for row in rows if row.across_epsilon is not None]
+    deltas = [row.across_delta for row in rows if row.across_delta is not None]
+    if len(epsilons) < len(rows) or len(deltas) < len(rows):
+        return None
+    return {
+        "epsilon": max(epsilons),
+        "delta": max(deltas),
+        "accountant": ", ".join(sorted({row.across_accountant for row in rows})),
     }
 
 

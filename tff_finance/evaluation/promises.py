@@ -8,7 +8,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from tff_finance.privacy import mechanisms
-from tff_finance.privacy.ledger import Entry, Ledger
+from tff_finance.privacy.guarantee import Guarantee
+from tff_finance.privacy.ledger import Entry, Ledger, guarantee_across
 from tff_finance.privacy.mechanisms import Mechanism
 from tff_finance.records.privacy_row import PER_ROW_NOT_CUSTOMER, PrivacyRow
 
@@ -76,6 +77,8 @@ VALIDATION_SHOWN = Entry(
 SEVERAL_ROWS = (
     "unit: a customer with several rows (each row is protected, not all together)"
 )
+# Of these somebody may have one at each of several institutions.
+_UNITS_OF_AN_INSTITUTION = ("record", "customer")
 _IN_WORDS = {
     "record": "per row",
     "customer": "per customer, with all rows at the institution",
@@ -177,20 +180,38 @@ def privacy_rows(
     Raises:
         IncompleteLedgerError: If a stage has no entry.
     """
-    return tuple(
-        _row(promise, entries, seed, method, several_rows) for promise in promises
-    )
+    completed = [_complete(promise, entries) for promise in promises]
+    rows = [_row(promise, seed, method, several_rows) for promise in completed]
+    if across := _across([promise.ledger for promise in completed]):
+        rows = [
+            dataclasses.replace(
+                row,
+                across_epsilon=across.epsilon,
+                across_delta=across.delta,
+                across_accountant=across.accountant,
+            )
+            for row in rows
+        ]
+    return tuple(rows)
 
 
-def _row(
-    promise: Promise,
-    entries: Sequence[Entry],
-    seed: int,
-    method: str,
-    several_rows: bool,
-) -> PrivacyRow:
+def _complete(promise: Promise, entries: Sequence[Entry]) -> Promise:
     ledger = promise.ledger
     ledger = dataclasses.replace(ledger, entries=(*ledger.entries, *entries))
+    return dataclasses.replace(promise, ledger=ledger)
+
+
+def _across(ledgers: Sequence[Ledger]) -> Guarantee | None:
+    """For somebody with one unit at each institution; None if that can't be."""
+    several = len({ledger.owner for ledger in ledgers}) > 1
+    units = {ledger.unit for ledger in ledgers}
+    if several and units.issubset(_UNITS_OF_AN_INSTITUTION):
+        return guarantee_across(ledgers)
+    return None
+
+
+def _row(promise: Promise, seed: int, method: str, several_rows: bool) -> PrivacyRow:
+    ledger = promise.ledger
     guarantee = ledger.guarantee()
     owner = f"{ledger.owner}: "
     lines = [line.removeprefix(owner) for line in guarantee.not_covered]

@@ -44,6 +44,12 @@ class PrivacyRow:
             where customers are not the units.
         unit_in_words: Whom the guarantee is for, such as `PER_ROW_NOT_CUSTOMER`; empty
             in records of an earlier version.
+        across_epsilon: The bound for somebody with one unit at each of the institutions
+            that have a row of this method and seed, all of which release about them;
+            None at other levels than record and customer, with one institution alone,
+            and in records of an earlier version.
+        across_delta: Probability with which that bound may be broken.
+        across_accountant: Who computed it; empty where it is None.
         not_covered: What was released, or used to choose, without protection; a
             line each.
     """
@@ -68,6 +74,9 @@ class PrivacyRow:
     least_honest: int | None = None
     most_rows: int | None = None
     unit_in_words: str = ""
+    across_epsilon: float | None = None
+    across_delta: float | None = None
+    across_accountant: str = ""
     not_covered: str = ""
 
     def __post_init__(self) -> None:
@@ -75,6 +84,8 @@ class PrivacyRow:
         for adversary in self.adversaries:
             checks.check_one_of("against", adversary, ADVERSARIES)
         checks.check_at_least("epsilon", self.epsilon, 0)
+        if self.across_epsilon is not None:
+            checks.check_at_least("across_epsilon", self.across_epsilon, 0)
 
     @property
     def adversaries(self) -> tuple[str, ...]:

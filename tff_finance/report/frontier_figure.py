@@ -51,7 +51,8 @@ def _draw(frontier: Mapping[str, Any], words: Words) -> matplotlib.figure.Figure
     for number, bank in enumerate(frontier["institutions"][:_MOST_BANKS_APART]):
         cells = [level["own"][bank]["auc"] for level in shown.values()]
         _interval_line(by_bank, cells, number, label=bank, shift=0.06 * number)
-    by_bank.set_title("AUC, each bank's own test rows", loc="left")
+    title = f"AUC, each bank's own test rows{_left_out(frontier['institutions'])}"
+    by_bank.set_title(title, loc="left")
     by_bank.legend(
         fontsize=styles.SMALL,
         ncols=2,
@@ -71,6 +72,13 @@ def _draw(frontier: Mapping[str, Any], words: Words) -> matplotlib.figure.Figure
         axes.grid(axis="y")
     panels[-1].set_xlabel("Epsilon per record; none: no clipping, no noise")
     return figure
+
+
+def _left_out(banks: Sequence[str]) -> str:
+    """Says so where there are more than can be told apart."""
+    if len(banks) <= _MOST_BANKS_APART:
+        return ""
+    return f" (the first {_MOST_BANKS_APART} of {len(banks)} banks)"
 
 
 def _interval_line(

@@ -9,7 +9,7 @@ from typing import Any
 TOLERANCES = {"auc": 0.01, "accuracy": 0.02}
 """By how much a private model may be worse: at most, at the interval's far limit."""
 
-_CHANCE = {"auc": 0.5, "tpr_at_fpr_1": 0.01}
+_CHANCE = {"auc": 0.5, "tpr_at_fpr_1": 0.01, "tpr_at_fpr_0_1": 0.001}
 _NAMES = {"auc": "AUC", "accuracy": "accuracy"}
 _EVERYBODY = ""
 _SMALLEST_TOLD = 0.0005
@@ -120,9 +120,12 @@ def _limits(private: list[Mapping[str, Any]]) -> str:
 
 
 def _attack(membership: Mapping[str, Any]) -> str:
-    cells = {name: membership[name] for name in ("auc", "tpr_at_fpr_1")}
+    cells = {name: membership[name] for name in _CHANCE}
     said = f"membership AUC {_value(cells['auc'])}"
-    rates = f"true positive rate at 1 % false positives {_value(cells['tpr_at_fpr_1'])}"
+    rates = (
+        f"true positive rate at 1 % false positives {_value(cells['tpr_at_fpr_1'])}, "
+        f"at 0.1 % {_value(cells['tpr_at_fpr_0_1'], 4)}"
+    )
     limits = {name: cell.get("ci95") for name, cell in cells.items()}
     if not all(limits.values()):
         return f"an attacker who has the model reaches {said} and {rates}"
@@ -134,10 +137,11 @@ def _attack(membership: Mapping[str, Any]) -> str:
     )
 
 
-def _value(cell: Mapping[str, Any]) -> str:
+def _value(cell: Mapping[str, Any], digits: int = 3) -> str:
     if cell["mean"] is None:
         return "undefined"
+    mean = f"{cell['mean']:.{digits}f}"
     if not cell.get("ci95"):
-        return f"{cell['mean']:.3f}"
-    low, high = cell["ci95"]
-    return f"{cell['mean']:.3f} ({low:.3f} to {high:.3f})"
+        return mean
+    low, high = (f"{limit:.{digits}f}" for limit in cell["ci95"])
+    return f"{mean} ({low} to {high})"

@@ -33,6 +33,17 @@ _ACCOUNTANTS = {
     "rdp": mark("Rényi"),
     "pld, rdp": mark("privacy loss distributions or Rényi, whichever is tighter"),
 }
+_ACROSS = {
+    "record": mark(
+        "For somebody with one row at each of the %(number)s banks epsilon is at most "
+        "%(epsilon)s, with delta %(delta)s (accountant: %(accountant)s): what the "
+        "banks release adds up."
+    ),
+    "customer": mark(
+        "For a customer of all %(number)s banks epsilon is at most %(epsilon)s, with "
+        "delta %(delta)s (accountant: %(accountant)s): what the banks release adds up."
+    ),
+}
 # Who sees what of methods that promise nothing.
 _EXPOSURES = {
     "fed_avg_secure": mark(
@@ -102,7 +113,7 @@ def _promised(study: Study) -> dict[str, Mapping[str, Any]]:
 
 
 def _in_words(study: Study, method: str, words: Words) -> str:
-    """One sentence that a person without mathematics can check a claim by."""
+    """What a person without mathematics can check a claim by."""
     privacy = study.summary["methods"][method]["privacy"]
     told = words.say(
         "%(method)s: epsilon is at most %(epsilon)s for %(unit)s, with delta "
@@ -121,7 +132,24 @@ def _in_words(study: Study, method: str, words: Words) -> str:
             "likely, or as unlikely, by it, but for that small probability.",
             factor=words.number(factor, 1 if factor < 10 else 0),  # noqa: PLR2004
         )
-    return formats.join(words, told, bound)
+    return formats.join(words, told, bound, *_across(privacy, words))
+
+
+def _across(privacy: Mapping[str, Any], words: Words) -> list[str]:
+    """What holds for somebody at all banks, if that is known."""
+    across = privacy.get("across_institutions")
+    if not across:
+        return []
+    sentence = _ACROSS[privacy["unit"]]
+    return [
+        words.say(
+            sentence,
+            number=words.number(len(privacy["institutions"]), 0),
+            epsilon=words.number(across["epsilon"], 2),
+            delta=formats.small(across["delta"]),
+            accountant=_known(_ACCOUNTANTS, across["accountant"], words),
+        )
+    ]
 
 
 def _assumptions(study: Study, words: Words) -> list[str]:
@@ -270,9 +298,14 @@ def _flat(privacy: Mapping[str, Any] | None) -> dict[str, Any]:
     """What a CSV file holds: no nested values."""
     if not privacy:
         return {}
-    nested = ("institutions", "not_covered", "against")
+    nested = ("institutions", "not_covered", "against", "across_institutions")
     flat = {name: value for name, value in privacy.items() if name not in nested}
-    return flat | {"against": ", ".join(privacy["against"])}
+    across = privacy.get("across_institutions") or {}
+    return (
+        flat
+        | {"against": ", ".join(privacy["against"])}
+        | {f"across_{name}": value for name, value in across.items()}
+    )
 
 
 def _left_open(privacy: Mapping[str, Any], words: Words) -> str:

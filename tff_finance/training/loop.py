@@ -32,6 +32,7 @@ from tff_finance.training.releases import ReleaseManager, Releases
 from tff_finance.training.rounds import Rounds, RoundTiming, rounds_of
 
 _DIVERGED = "diverged"
+_OVER_BUDGET = "budget"
 # Ends before which patience may have had no time.
 _AT_A_LIMIT = ("max_rounds", "max_simulated_seconds")
 # Broken rounds at such an end that tell divergence from bad luck.
@@ -149,7 +150,7 @@ def train(
         _begin_private(progress, keeper, begun, label)
     rates = _learning_rates(process, plateaus, progress, rounds)
     if progress.round:
-        tqdm.tqdm.write(f"{label}: goes on after round {progress.round}", sys.stderr)
+        _tell(f"{label}: goes on after round {progress.round}")
     start = time.monotonic() - progress.seconds
     with (
         Releases(release_managers) as releases,
@@ -212,8 +213,7 @@ def train(
                 keeper.save(progress)
         releases.finish()
         stopped_by = _end(stopped_by, progress, stopping, label)
-        if stopped_by != _DIVERGED:
-            keeper.finish(progress)
+        _finish(stopped_by, progress, keeper, stopping, label)
     kept, weights = _kept(process, progress, stopping, label)
     return Trained(
         weights=weights,
@@ -225,6 +225,11 @@ def train(
         curve=tuple(progress.curve),
         seconds=progress.seconds,
     )
+
+
+def _tell(line: str) -> None:
+    """Says it above the progress bar."""
+    tqdm.tqdm.write(line, sys.stderr)
 
 
 def _initial_state(
@@ -389,6 +394,21 @@ def _end(
             "ask for more of them, or for a smaller `min_cohort`."
         )
     return stopped_by
+
+
+def _finish(
+    stopped_by: str,
+    progress: Progress,
+    keeper: Keeper,
+    stopping: StoppingRule,
+    label: str,
+) -> None:
+    """Keeps what training came to, and says if that was less than planned."""
+    if stopped_by != _DIVERGED:
+        keeper.finish(progress)
+    if stopped_by == _OVER_BUDGET:
+        of_rounds = f"{progress.round} of {stopping.max_rounds} rounds"
+        _tell(f"{label}: privacy budget ended after {of_rounds}")
 
 
 def _released(point: CurvePoint) -> collections.OrderedDict[str, float]:
