@@ -10,7 +10,7 @@ from tests.report.sample import by_other_method, sample_record, sample_study
 from tff_finance.records.method_names import METHODS
 from tff_finance.records.training_config import TrainingConfig
 from tff_finance.records.training_settings import replace_settings
-from tff_finance.report import labels
+from tff_finance.report import setting_labels
 from tff_finance.report.catalogue import LANGUAGES, Words
 from tff_finance.report.content import Study
 from tff_finance.report.settings_section import flat_settings, settings_section
@@ -127,8 +127,8 @@ def test_all_settings_of_all_methods_have_labels_and_words(language):
     assert names <= {path.split(".")[1] for path in found if "." in path}
     words = Words(language)
     for path, value in found.items():
-        assert labels.setting(path, words) != path
-        assert labels.setting_value(value, words, of=path) not in {
+        assert setting_labels.setting(path, words) != path
+        assert setting_labels.setting_value(value, words, of=path) not in {
             words.say("not given"),
             "None",
         }

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 import matplotlib.figure
 import pandas as pd
 
-from tff_finance.report import formats, labels, settings_section, styles
+from tff_finance.report import (
+    formats,
+    labels,
+    setting_labels,
+    settings_section,
+    styles,
+)
 from tff_finance.report.catalogue import Words
 from tff_finance.report.content import Picture, Section, Study, Table
 from tff_finance.report.interval_figure import Series, draw_intervals
@@ -56,7 +62,7 @@ def study_title(number: int, study: Study, words: Words) -> str:
     title = words.say(
         "Run %(number)s: %(name)s",
         number=number,
-        name=labels.setting_value(name, words),
+        name=setting_labels.setting_value(name, words),
     )
     if "heterogeneity" not in config:
         return title
@@ -118,9 +124,9 @@ def _differences(studies: Sequence[Study], words: Words) -> Table:
         header=[words.say("Setting"), *runs],
         rows=[
             [
-                labels.setting(name, words),
+                setting_labels.setting(name, words),
                 *[
-                    labels.setting_value(one.get(name, ""), words, of=name)
+                    setting_labels.setting_value(one.get(name, ""), words, of=name)
                     for one in settings
                 ],
             ]

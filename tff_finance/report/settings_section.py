@@ -7,7 +7,7 @@ import pandas as pd
 
 from tff_finance.records.settings_of_methods import is_read
 from tff_finance.records.training_settings import setting_name
-from tff_finance.report import labels
+from tff_finance.report import labels, setting_labels
 from tff_finance.report.catalogue import Words, mark
 from tff_finance.report.content import Section, Study, Table
 
@@ -134,8 +134,8 @@ def _settings_table(study: Study, words: Words) -> Table:
         rows=[
             *[
                 [
-                    labels.setting(name, words),
-                    labels.setting_value(value, words, of=name),
+                    setting_labels.setting(name, words),
+                    setting_labels.setting_value(value, words, of=name),
                 ]
                 for name, value in settings.items()
             ],
